@@ -211,7 +211,10 @@ def wants_sips(request: Request) -> bool:
     if request.raw_uri[:5].lower() == b"sips:":
         return True
     first = request.values.get(b"contact")
-    if first is None or (request.repeated is None and b"sips:" not in first.lower()):
+    if first is None:
+        return False
+    alone = request.repeated is None or b"contact" not in request.repeated
+    if alone and b"sips:" not in first.lower():
         return False
     return any(contact.uri.scheme == "sips" for contact in request.contacts)
 

@@ -29,6 +29,7 @@ _known_names: dict[bytes, bytes] = {}
 """Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
 
 _PLAIN_FIELD = re.compile(rb"\r\n([^:\r\n]*):[ \t]*([^\r\n]*[^ \t\r\n]|)")
+_OF_PROXIES = (b"via", b"record-route", b"route")
 _FOLD = re.compile(rb"\r\n[ \t]")
 _LINE_END = re.compile(rb"[\r\n]")
 
@@ -39,28 +40,48 @@ def breaks(lines: list[bytes]) -> bool:
     return b"\n" in text or b"\r" in text
 
 
-def index_plain(head: bytes) -> dict[bytes, bytes] | None:
-    """The values by name, if each field stands once, on one line and by a known name; None
-    otherwise, and :func:`index` reads them.
+Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]
+"""The first value of each field by its name, and all values of those that stand several times."""
+
+
+def index_plain(head: bytes) -> Index | None:
+    """The values by name, if each field has a known name, stands on one line, and only such stand
+    several times as proxies add; None otherwise, and :func:`index` reads them.
 
     The start line isn't a field. One pass of C code, since every message goes this way: the loop
     of :func:`index` costs ten times as many steps of Python.
     """
     try:
         names, values = zip(*_PLAIN_FIELD.findall(head), strict=True)
-        indexed = dict(zip(map(_known_names.__getitem__, names), values, strict=True))
+        keys = [*map(_known_names.__getitem__, names)]
     except (KeyError, ValueError):  # an unknown name; no field at all
         return None
-    # As many names as line ends: none stands twice, none was passed over, and no CR or LF is a
-    # stray one, since a field begins with both.
-    count = len(indexed)
-    if count == head.count(b"\n") == head.count(b"\r") < MAX_HEADERS:
-        return indexed
-    return None
+    # As many fields as line ends: none was passed over, and no CR or LF is a stray one, since a
+    # field begins with both.
+    count = len(keys)
+    if not count == head.count(b"\n") == head.count(b"\r") < MAX_HEADERS:
+        return None
+    indexed = dict(zip(keys, values, strict=True))
+    return (indexed, None) if len(indexed) == count else _repeating(indexed, keys, values)
 
 
-def index(lines: list[bytes]) -> tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]:
-    """The first value of each field by its name, and all values of those that stand several times.
+def _repeating(
+    indexed: dict[bytes, bytes], keys: list[bytes], values: tuple[bytes, ...]
+) -> Index | None:
+    """The index of a message that proxies have passed on; None if it repeats anything else."""
+    repeated = {
+        name: [value for key, value in zip(keys, values, strict=True) if key == name]
+        for name in _OF_PROXIES
+        if keys.count(name) > 1
+    }
+    if len(keys) - len(indexed) != sum(map(len, repeated.values())) - len(repeated):
+        return None
+    indexed |= {name: found[0] for name, found in repeated.items()}
+    return indexed, repeated
+
+
+def index(lines: list[bytes]) -> Index:
+    """The index of any header lines.
 
     Nearly every field stands once, and a dict of octets alone is nothing that the garbage
     collector looks into; so the few that stand several times are kept apart.

@@ -52,9 +52,10 @@ PLAIN_HOSTPORT = (
 PLAIN_URI = rb"(sips?):(?:([A-Za-z0-9_.!~*'()&=+$,-]+)@)?" + PLAIN_HOSTPORT
 """No password, escapes, parameters or headers."""
 
-PLAIN_NAME_ADDR = (
-    rb'(?:"([^"\\<>\x00-\x1f\x7f]*)" ?)?<' + PLAIN_URI + rb">(?:;tag=([0-9A-Za-z._-]+))?"
-)
+PLAIN_NAME = rb'(?:"([^"\\<>\x00-\x1f\x7f]*)" ?)?'
+PLAIN_TAG = rb"(?:;tag=([0-9A-Za-z._-]+))?"
+
+PLAIN_NAME_ADDR = PLAIN_NAME + rb"<" + PLAIN_URI + rb">" + PLAIN_TAG
 """A plain URI in <>, a quoted display name at most before it and a tag at most behind it."""
 
 PLAIN_VIA = (

@@ -133,10 +133,8 @@ class Message:
 
     def _read_values(self) -> dict[bytes, bytes]:
         head = self.raw.partition(b"\r\n\r\n")[0]
-        self.repeated = None
-        values = index_plain(head) if len(head) <= MAX_VALUE_BYTES else None
-        if values is None:
-            values, self.repeated = index(head.split(b"\r\n"))
+        found = index_plain(head) if len(head) <= MAX_VALUE_BYTES else None
+        values, self.repeated = found or index(head.split(b"\r\n"))
         return values
 
     def _read_repeated(self) -> dict[bytes, list[bytes]] | None:
@@ -381,7 +379,7 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("_copied", "max_forwards", "method", "raw_uri", "uri")
+    __slots__ = ("_copied", "max_forwards", "method", "raw_uri", "transaction_key", "uri")
 
     uri: Uri
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
@@ -393,6 +391,8 @@ class Request(Message):
         self.raw_uri = raw_uri
         self.proven = False
         self._copied: _Copied | None = None
+        self.transaction_key: tuple[str | int | None, ...] | None = None
+        """The key by which the transaction layer has looked for it."""
 
     def _read_max_forwards(self) -> int | None:
         return self._number(b"max-forwards", 255)

@@ -38,7 +38,13 @@ _CSEQ = rb"([0-9]{1,9}) ([A-Z]+)"
 _MAX_FORWARDS = rb"([0-9]{1,2})"
 _REQUEST_URI = grammar.PLAIN_URI + rb"(?:;transport=[a-z]+)?(?:;ob)?"
 _CALL_ID = rb"(" + PLAIN_CALL_ID + rb")"
-_ADDRESS = rb"(?:" + grammar.TOKEN + rb" ?(?=<))?" + grammar.PLAIN_NAME_ADDR
+_ADDRESS = (
+    # In <>; or bare: without a name, and without a comma in its user (RFC 3261 section 20).
+    rb"(?=[^<\n]*<[^>\n]*>|[^<>\",\n]*(?:\n|\Z))"
+    rb"(?:" + grammar.TOKEN + rb" ?(?=<))?"
+    + grammar.PLAIN_NAME + rb"<?" + grammar.PLAIN_URI + rb">?" + grammar.PLAIN_TAG
+)  # fmt: skip
+"""From or To; the groups are those of :data:`sip.grammar.PLAIN_NAME_ADDR`."""
 _CONTACT = rb"(?:<(" + PLAIN_TARGET + rb")>|[^\n]*)"
 
 
@@ -59,7 +65,7 @@ _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
 
 
 def read_plain(data: bytes) -> Request | Response | None:
-    """A message whose head has plain lines, each field once; None if :mod:`sip.reading` must read
+    """A message whose head has plain lines; None if :mod:`sip.reading` must read
     it strictly.
 
     If the values of the needed fields are plain, too, the message is `proven`: valid, with their
@@ -68,8 +74,11 @@ def read_plain(data: bytes) -> Request | Response | None:
     head, blank, body = data.partition(b"\r\n\r\n")
     if not blank or len(head) > MAX_VALUE_BYTES or len(data) > MAX_MESSAGE_BYTES:
         return None
-    values = index_plain(head)
-    if values is None or values.get(b"content-length", b"0") != b"%d" % len(body):
+    index = index_plain(head)
+    if index is None:
+        return None
+    values, repeated = index
+    if values.get(b"content-length", b"0") != b"%d" % len(body):
         return None
     message: Request | Response
     start = _REQUEST_LINE.match(head)
@@ -87,7 +96,7 @@ def read_plain(data: bytes) -> Request | Response | None:
         status, reason = start.groups()
         message = Response(int(status), text(reason))
         _prove_response(message, values)
-    message.raw, message.body, message.values, message.repeated = data, body, values, None
+    message.raw, message.body, message.values, message.repeated = data, body, values, repeated
     return message
 
 

@@ -568,7 +568,8 @@ def _contacts_of(request: Request) -> Sequence[_Contact]:
     value = request.values.get(b"contact")
     if value is None:
         return ()
-    if request.repeated is None and len(value) <= MAX_CONTACT_BYTES:
+    alone = request.repeated is None or b"contact" not in request.repeated
+    if alone and len(value) <= MAX_CONTACT_BYTES:
         return _contacts_in(value)
     return list(map(_contact, request.contacts))
 

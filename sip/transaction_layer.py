@@ -244,7 +244,8 @@ class TransactionLayer:
                 return False  # an ACK to a 2xx is the session's (RFC 6026 section 7.1)
             self._step(transaction, Input.ACK, now)
             return True
-        transaction = self._servers.get(_server_key(request, request.method))
+        request.transaction_key = key = _server_key(request, request.method)
+        transaction = self._servers.get(key)
         if transaction is None:
             return False
         self._step(transaction, Input.REQUEST, now)
@@ -256,7 +257,8 @@ class TransactionLayer:
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
-        transaction = ServerTransaction(_server_key(request, request.method), request, flow)
+        key = request.transaction_key or _server_key(request, request.method)
+        transaction = ServerTransaction(key, request, flow)
         self._servers[transaction.key] = transaction
         self._note_connection(transaction)
         if request.method == "INVITE" and request.to_tag is None:

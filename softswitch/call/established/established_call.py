@@ -208,6 +208,8 @@ class EstablishedCall:
             return self._service_leg.hear(letter)
         legs = self._legs
         match letter:
+            case sip_events.Acknowledged():  # as in every call, so before the others of its kind
+                return self._hear_of_sound(letter)
             case sip_events.HungUp(session) | sip_events.Cancelled(session):
                 leaves = session in legs.parties and transfer.leaves(session)
                 return None if leaves else hung_up(legs, letter)
@@ -253,6 +255,8 @@ class EstablishedCall:
         renegotiation, now = self._renegotiation, self._legs.now()
         try:
             match letter:
+                case sip_events.Acknowledged(session, request):
+                    renegotiation.acknowledged(session, request.description, now)
                 case sip_events.Reinvited(session, request):
                     self._ask(Offerer(self._legs.side_of(session), session), request)
                 case sip_events.Updated(session, request):
@@ -261,8 +265,6 @@ class EstablishedCall:
                     renegotiation.answered(session, response.description, now)
                 case sip_events.ReinviteRefused(session, status):
                     renegotiation.refused(session, status, now)
-                case sip_events.Acknowledged(session, request):
-                    renegotiation.acknowledged(session, request.description, now)
                 case Replace(side, session, line):
                     newcomer = Offerer(side, session, line=line)
                     renegotiation.ask(newcomer, newcomer.offer, now)

@@ -253,7 +253,8 @@ class Renegotiation:
             ParseError, SipError: the answer that it owes is missing or can't be used, so that the
                 legs do not know how to talk to each other.
         """
-        self._step(Acknowledged(session, body), now)
+        if not isinstance(self._state, Quiet):  # as in nearly every call: no 2xx owed an answer
+            self._step(Acknowledged(session, body), now)
 
     def align(self, side: Side, now: float, *, onward: bool = False) -> None:
         """Offer to one leg the description of the other, without hold: they have not met before.

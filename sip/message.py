@@ -447,7 +447,7 @@ class Request(Message):
             raise ParseError(status=416)
 
     def stamp_source(self, host: str, port: int) -> None:
-        """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581)."""
+        """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
         value = self._needed(b"via")
         if ":" in host or not (self.proven or _PLAIN_VIA.fullmatch(value)):
             self._stamp_any(host, port)
@@ -456,7 +456,11 @@ class Request(Message):
             value = value.replace(b";rport", b";rport=%d" % port)
         elif self.sent_by[0] == host:
             return
-        self._replace_via(b"%s;received=%s" % (value, host.encode("ascii")))
+        value = b"%s;received=%s" % (value, host.encode("ascii"))
+        if self.repeated is None:
+            self.values[b"via"] = value
+        else:
+            self._replace_via(value)
 
     def _stamp_any(self, host: str, port: int) -> None:
         via = self.via

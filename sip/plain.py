@@ -96,7 +96,10 @@ def read_plain(data: bytes) -> Request | Response | None:
         status, reason = start.groups()
         message = Response(int(status), text(reason))
         _prove_response(message, values)
-    message.raw, message.body, message.values, message.repeated = data, body, values, repeated
+    message.raw = data
+    message.body = body
+    message.values = values
+    message.repeated = repeated
     return message
 
 
@@ -123,7 +126,8 @@ def _prove_request(request: Request, values: dict[bytes, bytes]) -> None:
     request.max_forwards = int(hops)
     request.cseq = CSeq(int(number), method)
     request.call_id = call_id
-    request.from_tag, request.to_tag = from_tag, to_tag
+    request.from_tag = from_tag
+    request.to_tag = to_tag
     request.plain_target = None if target is None else target.encode("ascii")
     request.proven = True
     if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
@@ -154,6 +158,7 @@ def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:
     response.branch = branch
     response.cseq = CSeq(int(number), method)
     response.call_id = call_id
-    response.from_tag, response.to_tag = from_tag, to_tag
+    response.from_tag = from_tag
+    response.to_tag = to_tag
     response.plain_target = None if target is None else target.encode("ascii")
     response.proven = True

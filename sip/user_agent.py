@@ -239,8 +239,9 @@ class UserAgent:
 
     def _refuse_malformed(self, error: ParseError, request: Request, flow: Flow) -> None:
         if request.method != "ACK":
-            with contextlib.suppress(ParseError):  # a Via that can't be read goes back as it came
-                request.stamp_source(*flow.remote)
+            if isinstance(error, RequestError):  # others are stamped already
+                with contextlib.suppress(ParseError):  # a Via that can't be read stays as it came
+                    request.stamp_source(*flow.remote)
             self.stack.answer(request, flow, error.status, error.headers, error.reason)
 
     # Sessions

@@ -42,6 +42,21 @@ def door() -> Door:
     return Door()
 
 
+@pytest.mark.parametrize("odd", [b"", b"Max-Forwards: 999"], ids=["the body", "a field, too"])
+def test_a_refused_request_has_its_source_in_its_via_once(door, odd):
+    """Also where it is refused after its Via was stamped."""
+    lines = [
+        b"INVITE sip:bob@example.org SIP/2.0", b"Via: SIP/2.0/UDP h;branch=z9hG4bK1;rport",
+        odd or b"Max-Forwards: 70", b"From: <sip:a@h>;tag=1", b"To: <sip:bob@example.org>",
+        b"Call-ID: 1", b"CSeq: 1 INVITE", b"Contact: <sip:a@h>", b"Content-Type: multipart/mixed",
+    ]  # fmt: skip
+    answer = door.knock(b"\r\n".join([*lines, b"Content-Length: 1", b"", b"x"]))
+    assert answer.status == 400
+    assert answer.via.params == {
+        "branch": "z9hG4bK1", "rport": str(STRANGER[1]), "received": STRANGER[0],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("transport", "uri", "theirs", "ours"),
     [

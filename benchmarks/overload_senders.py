@@ -101,9 +101,6 @@ class Senders:
         """Repeat what is due."""
         self._timers.expire(now)
 
-    def next_deadline(self) -> float | None:
-        return self._timers.next_deadline()
-
     def _give_up(self, attempt: Attempt, now: float) -> None:
         """Give up an attempt by timer B, F or C."""
         if attempt.status == 0:
@@ -283,9 +280,6 @@ class Trunk:
     def expire(self, now: float) -> None:
         """Pick up and repeat what is due."""
         self._timers.expire(now)
-
-    def next_deadline(self) -> float | None:
-        return self._timers.next_deadline()
 
     def receive(self, data: bytes, now: float) -> None:
         """Take a datagram of the switch."""

@@ -202,8 +202,9 @@ class Endpoint:
         now = self._loop.time()
         if self._edges.trusts(flow.remote[0]):
             flow = self._edges.behind(data, flow)
+        host = (flow.beyond or flow.remote)[0]
         if self._guard is not None and not self._guard.admits(
-            flow.peer[0], data, now, reliable=flow.reliable
+            host, data, now, reliable=flow.transport != "udp"
         ):
             return
         first = data[0]
@@ -215,14 +216,14 @@ class Endpoint:
         if self._turn_end is None:
             self._turn_end = now + TURN_SECONDS
             self._loop.call_soon(self._end_turn)
-        if now >= self._turn_end or self.intake:
+        if now >= self._turn_end or self.intake.size:
             fate = self.intake.fate(data, now)
             if fate is Fate.WAIT:
-                self.intake.put(data, flow, now, flow.peer[0])
+                self.intake.put(data, flow, now, host)
             elif fate is Fate.REFUSE:
                 self._refuse(data, flow)
         elif self.pressure.lag_seconds > self._busy_seconds:
-            precedence = self.intake.precedence(data, flow.peer[0])
+            precedence = self.intake.precedence(data, host)
             if precedence > Precedence.EMERGENCY:
                 self._refuse(data, flow)
             else:

@@ -100,7 +100,8 @@ class Intake:
         self._mark_until = 0.0
         self._is_shedding = False
         self._quota = 0
-        self._size = 0
+        self.size = 0
+        """The number of messages that wait; an attribute, since every datagram asks."""
         self._octets = 0
         self._served = 0
         self._served_before = 0
@@ -112,19 +113,19 @@ class Intake:
         """Copies of messages that were waiting."""
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     @property
     def congested(self) -> bool:
         """True if reliable connections should stop reading: half of the places are taken."""
-        return self._size * 2 > self._limit or self._octets * 2 > MAX_WAITING_BYTES
+        return self.size * 2 > self._limit or self._octets * 2 > MAX_WAITING_BYTES
 
     def begin_turn(self, now: float) -> int | None:
         """Note that sockets are about to be read again. Returns the most messages to read while
         messages are late, in proportion to those served since; None while they aren't late."""
         served, self._served_before = self._served - self._served_before, self._served
         self._quota = max(LEAST_QUOTA, served)
-        self._is_shedding = self._size > 0 and any(
+        self._is_shedding = self.size > 0 and any(
             queue and self._is_late(queue, now) for queue in self._queues[:-1]
         )
         return max(LEAST_READS, READS_PER_SERVED * served) if self._is_shedding else None
@@ -170,7 +171,7 @@ class Intake:
             self.repeated += 1
             return
         precedence = self.precedence(data, source)
-        while self._size >= self._limit or self._octets + len(data) > MAX_WAITING_BYTES:
+        while self.size >= self._limit or self._octets + len(data) > MAX_WAITING_BYTES:
             least = next(queue for queue in reversed(self._queues) if queue)
             if least[0].precedence < precedence:
                 self._forget_unread(data, precedence, now)
@@ -178,7 +179,7 @@ class Intake:
             self._drop(least, now)
         self._copies[data] = flow
         self._queues[precedence].append(Waiting(data, flow, now, precedence))
-        self._size += 1
+        self.size += 1
         self._octets += len(data)
 
     def take(self, now: float) -> Waiting | None:
@@ -231,7 +232,7 @@ class Intake:
         return None
 
     def _remove(self, waiting: Waiting) -> Waiting:
-        self._size -= 1
+        self.size -= 1
         self._octets -= len(waiting.data)
         self._copies.pop(waiting.data, None)
         return waiting

@@ -4,6 +4,7 @@ A failure names the functions that cost most. Counts are of CPython 3.11; anothe
 bytecodes.
 """
 
+import asyncio
 import itertools
 import random
 import sys
@@ -14,7 +15,9 @@ from conversation import ALICE, BOB, Conversation
 
 from sip import digest
 from sip.digest import Algorithm, Credentials, DigestVerifier, Nonces, Verdict
+from sip.endpoint import Endpoint
 from sip.flow import Flow
+from sip.guard import Guard, GuardLimits
 from sip.reading import parse_message
 from sip.registrar import Registrar, RegistrarLimits
 from sip.user_agent import UserAgent
@@ -126,3 +129,30 @@ def test_a_call_between_two_user_agents():
     assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "HungUp"
     ours = {name: n for name, n in spent.items() if not name.startswith("Conversation.")}
     assert sum(ours.values()) <= 12_080, (sum(ours.values()), spent.most_common(12))
+
+
+class Wire:
+    """The datagrams of an endpoint that go nowhere."""
+
+    def sendto(self, data: bytes, addr: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_datagram_on_its_way_to_the_user_agent():
+    """Who may speak, and what waits, before a message is read."""
+    desk, loop = Desk(), asyncio.new_event_loop()
+    faults: list[Exception] = []
+    guard = Guard(GuardLimits())
+    endpoint = Endpoint(desk.agent, loop, lambda event: None, faults.append, guard=guard)
+    endpoint.attach(FLOW.local, Wire())
+    endpoint.arrived(desk.register(), FLOW)
+    data = desk.register()
+    spent = count(lambda: endpoint.arrived(data, FLOW))
+    loop.close()
+    rooms = ("Endpoint.arrived", "Guard.", "Bucket.", "Edges.", "Intake.", "Flow.")
+    before = {name: n for name, n in spent.items() if name.startswith(rooms)}
+    assert faults == []
+    assert sum(before.values()) <= 220, (sum(before.values()), before)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 from openpyxl import load_workbook
-from served import Browserless, Served
+from served import Browserless, Served, token
 
 pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may be busy
 
@@ -146,3 +146,30 @@ def test_E20_staff_set_the_discounts(portal: Served, admin: Browserless) -> None
         "/op/numbers/discounts", do="rental_discount_set", what="12 months", percent=101
     )
     assert 'data-code="discount_malformed"' in wrong.text
+
+
+def test_E4_the_documents_of_an_order_are_uploaded_inside_it(
+    portal: Served, ana: Browserless
+) -> None:
+    number = "+442079460177"
+    portal.command(
+        "number", "add", number, "--country", "GB", "--monthly", "3", "--documents", "address"
+    )
+    portal.command("account", "topup", "1", "50", "--payment-id", "for-papers")
+    (line,) = [row["number"] for row in portal.command("line", "list", "--account", "1")][:1]
+    ordering = ana.get("/numbers/order", number=number).text
+    assert '<li aria-current="step">Term and price</li>' in ordering
+    ana.post(
+        f"/numbers/order?number=%2B{number[1:]}", do="rental_order", numbers=number, months="1",
+        line=line,
+    )  # fmt: skip
+    shown = ana.get("/numbers").text
+    assert '<li aria-current="step">Documents</li>' in shown
+    fields = {"csrf": token(shown, "csrf"), "key": "p" * 24, "do": "document_upload",
+              "kind": "address"}  # fmt: skip
+    file = {"content": ("bill.pdf", b"%PDF-1.7 a bill", "application/pdf")}
+    ana.send("POST", "/numbers", data=fields, files=file)
+    found = [row for row in portal.command("document", "list") if row["class"] == "address"]
+    assert [row["state"] for row in found] == ["pending"]
+    portal.command("document", "approve", str(found[0]["id"]))
+    assert '<li aria-current="step">Documents</li>' not in ana.get("/numbers").text

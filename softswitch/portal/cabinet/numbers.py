@@ -193,7 +193,9 @@ PAGES = (
             Action("order_cancel", ("order",), beside={"order": ""}),
             Action("number_unwait", ("wait_id",), beside={"wait_id": ""}),
             Action("rental_keep", ("number", "line"), beside={"number": ""}),
+            Action("document_upload", ("kind", "content"), beside={"kind": ""}),
         ),
+        most_bytes=UPLOAD_BYTES,
     ),
     Page(
         "/numbers/bring",

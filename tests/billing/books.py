@@ -33,10 +33,11 @@ def store(url: str | None = None) -> Store:
         if on_server:
             close()
         made = Store(url)
-        if on_server and inspect(made.engine).has_table("accounts"):
-            empty(made)
-        else:
+        known = set(inspect(made.engine).get_table_names()) if on_server else set()
+        if not metadata.tables.keys() <= known:  # also those of modules imported meanwhile
             made.create()
+        if "accounts" in known:
+            empty(made)
     _open.append(made)
     return made
 

@@ -70,7 +70,8 @@ async def run(away: float, folder: Path, url: str) -> None:
     lines = {login: (LINES[login][0], "1000") for login in ("ana", "beka", "cira")}
     home = folder / "cluster"
     home.mkdir()
-    cluster = await asyncio.to_thread(Cluster, home, url, lines, CONFERENCE__MAX_OUTGOING="200")
+    settings = {"CONFERENCE__MAX_OUTGOING": "200", "MEDIA__SILENCE_SECONDS": "600"}
+    cluster = await asyncio.to_thread(lambda: Cluster(home, url, lines, **settings))
     two = cluster.nodes["two"]
     two.environment["SOFTSWITCH_DATABASE__URL"] = (
         f"postgresql://postgres@/postgres?host={relay.folder}"

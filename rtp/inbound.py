@@ -89,6 +89,10 @@ class InboundSound:
     def receive(self, data: bytes) -> None:
         """Take an RTP packet; one that can't be read is passed over."""
         first, second, _, timestamp, ssrc = HEADER.unpack_from(data)
+        self.take(data, first, second, timestamp, ssrc)
+
+    def take(self, data: bytes, first: int, second: int, timestamp: int, ssrc: int) -> None:
+        """Take an RTP packet as :meth:`receive`; its header was read."""
         try:
             payload = data[HEADER_BYTES:] if first == _PLAIN else RtpPacket.parse(data).payload
             if ssrc != self._ssrc:

@@ -97,7 +97,10 @@ class ReceivedStream:
         if counter is None or ssrc != self._ssrc:
             self._begin(sequence, timestamp, ssrc, now)
             return
-        counter.update(sequence)
+        if sequence == counter.highest + 1:
+            counter.highest = sequence  # as nearly always, without the call
+        else:
+            counter.update(sequence)
         transit = int(now * self._clock_rate) - timestamp
         step = transit - self._transit
         self._transit = transit

@@ -253,12 +253,13 @@ class Worker:
             data = os.read(fd, MAX_DATAGRAM)
         except OSError:
             return
-        if len(data) < HEADER.size or data[0] >> 6 != 2 or 192 <= data[1] <= 223:
+        size = len(data)
+        if size < HEADER.size or data[0] >> 6 != 2 or 192 <= data[1] <= 223:
             self._careful(self._sockets.by_fd[fd], data, now)
             return
-        _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
-        lane.stream.count(sequence, timestamp, ssrc, len(data), now)
-        lane.inbound.receive(data)
+        first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        lane.stream.count(sequence, timestamp, ssrc, size, now)
+        lane.inbound.take(data, first, second, timestamp, ssrc)
 
     def _renumber(self, lane: RenumberedLane, fd: int, now: float) -> None:
         """Forward one packet as :meth:`_forward` does, by the payload type that its receiver knows.

@@ -12,7 +12,7 @@ from nodes import Nodes
 from phones import Behaviour
 from test_texts import Texting
 
-SEEDS = int(os.environ.get("SOFTSWITCH_SEEDS", "3"))
+SEEDS = int(os.environ.get("SOFTSWITCH_SEEDS", "2"))
 LINES = 8
 STEPS = 60
 CRASHES = 6

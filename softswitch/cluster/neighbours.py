@@ -16,6 +16,8 @@ ALIVE_SECONDS = 1.0
 """The interval at which a node says that it serves."""
 SILENT_SECONDS = 6.0
 """A node that was silent for so long is away."""
+FEW_CALLS = 4
+"""Calls that a person may have at one time: on hold, and in consultation."""
 
 Counted = TypeVar("Counted", int, str)
 _CallKey = tuple[str, str]
@@ -131,6 +133,20 @@ class Neighbours:
         for part in self._of_line.get(line_id, {}).values():
             for dialog in part.dialogs:
                 yield dialog if with_remote else replace(dialog, remote=None, ringing=None)
+
+    def talking_of(self, line_id: int) -> Neighbour | None:
+        """The serving node at which a line talks; None if there is none, or the line has so many
+        calls that it is no single phone's."""
+        parts = self._of_line.get(line_id, {})
+        if len(parts) > FEW_CALLS:
+            return None
+        for (name, _), part in parts.items():
+            node = self._nodes.get(name)
+            if node is None or node.draining:
+                continue
+            if any(dialog.state == "confirmed" for dialog in part.dialogs):
+                return node
+        return None
 
     def ringing_in(self, wanted: DialogId) -> Neighbour | None:
         """The node at which a phone rings in this dialog."""

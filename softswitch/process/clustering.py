@@ -143,13 +143,15 @@ class Node:
 
     def hands_over(self, stages: Stages, received: Received) -> bool:
         """Pass an INVITE on to the node that must serve it: the one with the dial-in conferences,
-        or with the call that a phone picks up. False: this node serves it."""
-        owner = self._owner(stages, received.request)
+        with the call that a phone picks up, or with the other calls of its caller, who may join
+        them or transfer one to the other. False: this node serves it."""
+        request, source = received.request, received.flow.remote[0]
+        if request.get(b"record-route") is None or not self.endpoint.edges.trusts(source):
+            return False  # no edge would lead the other node's requests to the phone
+        owner = self._owner(stages, request)
         if owner is None:
             return False
-        passed = self.forwarder.hand_over(
-            received.request, received.flow, owner.address, self.loop.time()
-        )
+        passed = self.forwarder.hand_over(request, received.flow, owner.address, self.loop.time())
         if passed is not None:
             self.endpoint.write(passed)
         return passed is not None
@@ -164,7 +166,12 @@ class Node:
             return neighbours.ringing_in(dialog)
         if stages.answering(request.uri.user or "") == CONFERENCE:
             return neighbours.get(self.cluster.conference_node())
-        return None
+        # The claim of a caller that isn't authenticated yet: the other node does that.
+        claimed = request.from_.uri.user or ""
+        line = self.directory.line_by_login(claimed) or self.directory.line_by_number(claimed)
+        if line is None or self.live_calls.of_line(line):
+            return None
+        return neighbours.talking_of(line.id)
 
     # What other nodes do
 

@@ -330,6 +330,50 @@ def test_a_call_that_rings_by_one_node_is_picked_up_by_the_other(nodes):
     assert cira.talking == []
 
 
+def test_a_consultation_comes_to_the_node_of_the_call_on_hold_and_is_transferred_there(nodes):
+    ana, beka, cira = phones(nodes)
+    ana.call(BEKA)  # at the first node
+    nodes.run(3)
+    (first,) = beka.talking
+    beka.hold(first)
+    nodes.run(1)
+    nodes.pin(beka, "two")
+    second = beka.call(CIRA)
+    nodes.run(3)
+    assert len(nodes["one"].switch.calls) == 2 and not nodes["two"].switch.calls
+    held = second.dialog
+    target = (
+        f"<sip:{CIRA}@example.org?Replaces={held.call_id}%3Bto-tag%3D{held.remote_tag}"
+        f"%3Bfrom-tag%3D{held.local_tag}>"
+    )
+    beka.refer(first, target.encode())
+    nodes.run(3)
+    for session in [*beka.talking]:
+        beka.hang_up(session)
+    heard = ana.heard, cira.heard
+    nodes.run(20)
+    assert len(ana.talking) == len(cira.talking) == 1
+    assert ana.heard > heard[0] and cira.heard > heard[1]
+    ana.hang_up(ana.talking[0])
+    nodes.run(2)
+    assert cira.talking == []
+
+
+def test_a_call_that_came_by_no_edge_stays_where_it_came(nodes):
+    ana, beka, _ = phones(nodes)
+    ana.call(BEKA)  # at the first node
+    nodes.run(3)
+    nodes.pin(ana, "two")
+    ana.flow = ana.flow._replace(remote=nodes["two"].address)
+    second = ana.call(CIRA)
+    nodes.run(3)
+    assert len(nodes["two"].switch.calls) == 1
+    ana.hang_up(second)
+    ana.flow = ana.flow._replace(remote=EDGE)
+    beka.hang_up(beka.talking[0])
+    nodes.run(2)
+
+
 # Money
 
 

@@ -22,6 +22,8 @@ from sip.message import Request
 
 KEPT_SECONDS = 64.0
 """How long answers, copies and the CANCEL of a request may still come: 64 times T1 (RFC 3261)."""
+CALL_SECONDS = 7_200.0
+"""How long requests of a call that was handed over are passed on."""
 MAX_KEPT = 10_000
 _MARK = b"z9hG4bKnode"
 _HEAD_BYTES = 2_048
@@ -31,6 +33,8 @@ _ROUTE = re.compile(
     rb"\r\nroute[ \t]*:[^\r\n<]*<sips?:(?:[^@>]*@)?\[?([0-9A-Fa-f:.]+?)\]?(?::([0-9]{1,5}))?[;>]",
     re.IGNORECASE,
 )
+_CALL_ID = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE)
+_TO_TAG = re.compile(rb"\r\n(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag=", re.IGNORECASE)
 _FORWARDS = re.compile(rb"\r\nmax-forwards[ \t]*:[ \t]*([0-9]{1,3})", re.IGNORECASE)
 
 Passed = tuple[bytes, Flow]
@@ -43,6 +47,14 @@ class _Kept:
 
     onward: Flow
     back: Flow
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A call that another node has."""
+
+    onward: Flow
     until: float
 
 
@@ -61,12 +73,18 @@ class Forwarder:
         self._is_neighbour = is_neighbour
         self._kept: dict[bytes, _Kept] = {}
         """By our branch."""
+        self._calls: dict[bytes, _Handed] = {}
+        """Calls that were handed over, by their Call-ID."""
 
     def hand_over(self, request: Request, flow: Flow, node: Address, now: float) -> Passed | None:
         """An INVITE for another node; None if it has gone too far, or comes from one."""
         if self._is_neighbour(flow.remote):
             return None  # which has chosen this node
-        return self._onward(bytes(request), Flow("udp", self._own, node), flow, now)
+        data, onward = bytes(request), Flow("udp", self._own, node)
+        call = _CALL_ID.search(data, 0, _HEAD_BYTES)
+        if call is not None:
+            self._remember(call[1], _Handed(onward, now + CALL_SECONDS), now)
+        return self._onward(data, onward, flow, now)
 
     def pass_on(self, data: bytes, flow: Flow, now: float) -> Passed | None:
         """A message that isn't for this node, as it is to be sent; None: it is for this one."""
@@ -78,7 +96,16 @@ class Forwarder:
             kept = self._kept.get(_our_branch(data))
             if kept is not None and kept.until > now:
                 return self._onward(data, kept.onward, flow, now)
-        return None
+        return self._within(data, flow, now) if self._calls else None
+
+    def _within(self, data: bytes, flow: Flow, now: float) -> Passed | None:
+        """A request within a call that was handed over: it comes here where the edge has put the
+        address of the answer's sender in the place of its Contact."""
+        call = _CALL_ID.search(data, 0, _HEAD_BYTES)
+        handed = None if call is None else self._calls.get(call[1])
+        if handed is None or handed.until <= now or _TO_TAG.search(data, 0, _HEAD_BYTES) is None:
+            return None
+        return self._onward(data, handed.onward, flow, now)
 
     def _answer(self, data: bytes, now: float) -> Passed | None:
         """An answer to what was passed on, without our Via."""
@@ -115,6 +142,12 @@ class Forwarder:
         line = data.index(b"\r\n")
         via = b"\r\nVia: SIP/2.0/UDP %s;branch=%s" % (self._sent_by, branch)
         return data[:line] + via + data[line:], onward
+
+    def _remember(self, call: bytes, handed: _Handed, now: float) -> None:
+        if len(self._calls) >= MAX_KEPT:
+            self._calls = {key: one for key, one in self._calls.items() if one.until > now}
+        if len(self._calls) < MAX_KEPT:
+            self._calls[call] = handed
 
     def _keep(self, branch: bytes, kept: _Kept, now: float) -> None:
         if len(self._kept) >= MAX_KEPT:

@@ -70,6 +70,16 @@ def test_copies_the_cancel_and_the_ack_follow_with_the_same_branch(forwarder, me
     assert parse_message(data).get_all(b"via")[0] == parse_message(first).get_all(b"via")[0]
 
 
+def test_requests_within_the_call_follow_that_come_here_for_an_edge_that_rewrote_its_contact(
+    forwarder,
+):
+    handed_over(forwarder)
+    bye = message("BYE", "z9hG4bKbye").replace(b"To: <sip:*88@example.org>", b"To: <sip:x>;tag=t")
+    assert forwarder.pass_on(bye, COMES, 3_000.0)[1] == Flow("udp", OWN, OWNER)
+    other = bye.replace(b"Call-ID: call", b"Call-ID: other")
+    assert forwarder.pass_on(other, COMES, 3_000.0) is None
+
+
 def test_other_requests_and_those_of_long_ago_are_ours(forwarder):
     handed_over(forwarder)
     assert forwarder.pass_on(message("CANCEL", "z9hG4bKother"), COMES, 1.0) is None

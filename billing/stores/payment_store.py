@@ -74,6 +74,26 @@ def payments(
     return _with_facts(connection, found)
 
 
+def flows(connection: Connection, start: int, end: int, method: str) -> list[tuple[int, str, int]]:
+    """What came in by a method between two instants, the end excluded: when, the currency, and the
+    micros, below zero for what was taken back.
+
+    Args:
+        method: "" for payments whose way isn't known.
+    """
+    columns, other = schema.entries.c, schema.entries.alias()
+    query = (
+        select(columns.at, columns.currency, columns.amount_micros)
+        .where(
+            columns.kind.in_(("topup", "reversal")), columns.account_id.is_not(None),
+            columns.at >= start, columns.at < end,
+            exists().where(other.c.id == columns.transaction_id + f"/{cash_book(method)}"),
+        )
+        .order_by(columns.at)
+    )  # fmt: skip
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
 def payment(connection: Connection, payment_id: str) -> Paid | None:
     """The payment that came with an id; None: there is none."""
     key = f"{payment_transaction(payment_id)}/account"

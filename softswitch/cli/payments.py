@@ -74,3 +74,12 @@ def online(
         limit=limit,
         before=before,
     )
+
+
+@app.command()
+def sums(
+    context: typer.Context,
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="By default this.")] = None,
+) -> None:
+    """What came in on each day of a month by each method, and in the month."""
+    Session.of(context).run(operations.payments.payment_sums, month=month)

@@ -114,6 +114,7 @@ OPERATIONS = table(
     read(payment_intents.payment_intent_list, STAFF | PAYER),
     read(payment_intents.payment_intent_show, STAFF | PAYER),
     read(payments.payment_list, STAFF),
+    read(payments.payment_sums, STAFF),
     change(payments.payment_reverse, MONEY),
     read(debts.account_debts, STAFF),
     change(accounts.account_set, SUPPORT, keys={"support": _NAMED}),

@@ -40,7 +40,7 @@ LONG = frozenset({"arguments", "cause", "contact", "object", "operation", "user_
 """Codes that may break anywhere."""
 WORDED = frozenset({
     "class", "direction", "ended_by", "health", "kind", "outcome", "role", "state", "status",
-    "type", "way", "what", "topic", "entrance", "prices", "discount",
+    "type", "way", "what", "topic", "entrance", "prices", "discount", "method",
 })  # fmt: skip
 """Columns of words that have a translation in the area `values`."""
 TAGGED = frozenset({"state", "status", "health", "outcome"})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from billing.facts.authorization import ReversePayment
-from billing.facts.calendar import day_start
+from billing.facts.bill import month_days
+from billing.facts.calendar import day_start, local_day
 from billing.facts.cdr import show_stamp
 from billing.facts.ledger import METHODS
 from billing.facts.money import format_amount
@@ -20,6 +22,8 @@ from softswitch.operations.context import Context
 from softswitch.operations.money.wallets import counted
 from softswitch.operations.pages import DEFAULT_ROWS, page_at, read_cursor
 from softswitch.subscribers import profile
+
+_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 
 
 def payment_list(
@@ -45,6 +49,41 @@ def payment_list(
     with context.billing.reading() as connection:
         found = payment_store.payments(connection, page, owner, start, end, method)
     return [_row(paid) for paid in found]
+
+
+def payment_sums(context: Context, month: str | None = None) -> list[Row]:
+    """What came in on each day of a month by each method, without what was taken back; at the end
+    the sums of the month.
+
+    Args:
+        month: of the operator's calendar, such as 2027-01; by default the present one.
+    """
+    zone = context.config.switch.time_zone
+    name = f"{local_day(context.now_ms(), zone):%Y-%m}" if month is None else month
+    if _MONTH.fullmatch(name) is None:
+        raise OperationError("month_malformed", value=name)
+    first, last = month_days(name)
+    start, end = day_start(first, zone), day_start(last + timedelta(days=1), zone)
+    found: dict[tuple[str, str, str], list[int]] = {}
+    with context.billing.reading() as connection:
+        for method in ("", *METHODS):
+            for at, currency, micros in payment_store.flows(connection, start, end, method):
+                for day in (local_day(at, zone).isoformat(), name):
+                    sums = found.setdefault((day, method, currency), [0, 0])
+                    sums[0] += 1 if micros > 0 else 0
+                    sums[1] += micros
+    ordered = sorted(found.items(), key=lambda one: (one[0][0] == name, *one[0]))
+    return [
+        {
+            "day": None if day == name else day,
+            "month": name,
+            "method": method or None,
+            "currency": currency,
+            "payments": count,
+            "amount": format_amount(micros),
+        }
+        for (day, method, currency), (count, micros) in ordered
+    ]
 
 
 def payment_reverse(

@@ -51,6 +51,7 @@ ACCOUNTS = (
     _get("/accounts/{account}/ledger", "account_ledger"),
     _post("/accounts/{account}/payments", "account_topup"),
     _get("/payments", "payment_list"),
+    _get("/payments/sums", "payment_sums"),
     _get("/payment-intents", "payment_intent_list"),
     _get("/payment-intents/{intent}", "payment_intent_show"),
     _post("/payment-intents/{intent}/confirm", "payment_intent_confirm"),

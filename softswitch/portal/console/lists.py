@@ -35,6 +35,9 @@ DISCOUNTS = Listing(
         Form("rental_discount_set", (needed("percent", "number"),), {"what": "for"}),
     ),
 )  # fmt: skip
+OF_PAYMENTS = (
+    ("/op/till", "till"), ("/op/till/sums", "payment_sums"), ("/op/till/online", "online_payments"),
+)  # fmt: skip
 OF_ORDERS = (("/op/orders", "orders"), ("/op/orders/waits", "waits"), ("/op/ports", "ports"))
 OF_CALLS = (
     ("/op/calls/ended", "ended_calls"), ("/op/conferences", "conferences"),
@@ -416,11 +419,17 @@ MAILS = Listing(
     row_forms=(Form("mail_retry", row={"mail": "id"}, only=("state", frozenset({"failed",
                "waiting"}))),),
 )  # fmt: skip
+PAYMENT_SUMS = Listing(
+    "/op/till/sums", "payment_sums", "payment_sums",
+    ("month", "day", "method", "payments", "amount"), filters=(Input("month"),),
+    command="payment sums", key="day", note="console.payment_sums_note", beside=OF_PAYMENTS,
+)  # fmt: skip
 ONLINE_PAYMENTS = Listing(
     "/op/till/online", "online_payments", "payment_intent_list",
     ("begun_at", "account", "amount", "state", "settled_at", "reference", "id"),
     filters=(ACCOUNT, Input("state", "choice", ("open", "paid", "failed"))),
     last="{begun_at},{id}", command="payment online", note="console.online_payments_note",
+    beside=OF_PAYMENTS,
     row_forms=(
         Form("payment_intent_confirm", (needed("reference"),),
              {"intent": "id", "amount": "amount", "currency": "currency"},
@@ -465,5 +474,5 @@ LISTS = (
     DESTINATIONS,
     WALLET_OFFERS, BILLS, DEBTS, TAXES, BONUSES, CORRECTIONS, BANS, PINS, MALICIOUS, TEXTS,
     SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, ANNOUNCEMENTS,
-    ONLINE_PAYMENTS, DISCOUNTS, STAFF, AUDIT,
+    ONLINE_PAYMENTS, PAYMENT_SUMS, DISCOUNTS, STAFF, AUDIT,
 )  # fmt: skip

@@ -137,3 +137,25 @@ def steps_of_payment(store: Store, key: str) -> int:
         driver.set_progress_handler(None, 0)
     assert steps > 0
     return steps * 10
+
+
+def test_a_month_is_summed_by_day_and_method_without_what_was_taken_back(ana: Context) -> None:
+    accounts.account_topup(ana, "Beka", "2.50", "p4", method="cash")
+    payments.payment_reverse(ana, "Beka", "p2", "a mistake")
+    rows = [
+        (row["day"], row["method"], row["payments"], row["amount"])
+        for row in payments.payment_sums(ana)
+    ]
+    assert rows == [
+        ("2027-01-04", "cash", 1, "10.00"),
+        ("2027-01-04", "terminal", 1, "5.00"),
+        ("2027-01-05", None, 1, "7.00"),
+        ("2027-01-05", "cash", 1, "2.50"),
+        ("2027-01-05", "terminal", 0, "-5.00"),
+        (None, None, 1, "7.00"),
+        (None, "cash", 2, "12.50"),
+        (None, "terminal", 1, "0.00"),
+    ]
+    assert payments.payment_sums(ana, "2026-12") == []
+    for month in ("2027-13", "January", "2027-1"):
+        assert "written like 2027-01" in refused(payments.payment_sums, ana, month)

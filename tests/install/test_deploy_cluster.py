@@ -102,8 +102,8 @@ def test_the_question_of_keepalived_is_answered_by_an_edge_alone(tmp_path):
         port = str(edge.getsockname()[1])
 
         def ask() -> int:
-            command = [DEPLOY / "keepalived" / "edge-answers", "127.0.0.1", port]
-            return subprocess.run(command, capture_output=True, timeout=30).returncode
+            command = [DEPLOY / "keepalived" / "edge-answers", "127.0.0.1", port, "60"]
+            return subprocess.run(command, capture_output=True, timeout=90).returncode
 
         def answer(status: bytes) -> None:
             data, source = edge.recvfrom(2000)

@@ -40,7 +40,8 @@ def nodes(tmp_path, own_database, monkeypatch):
         if board.process is not None:
             assert board.stop() == 0
         log = (board.folder / "var" / "softswitch.log").read_text()
-        assert "level=error" not in log, log
+        errors = [line for line in log.splitlines() if "level=error" in line]
+        assert [line for line in errors if "the database is away" not in line] == []
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def phones(nodes, tmp_path):
         }
         made["beka"].node = "two"
         for phone in made.values():
-            assert phone.register() == 200
+            until(lambda phone=phone: phone.register() == 200, "a phone is registered", 60)
         yield made
         for phone in made.values():
             phone.close()

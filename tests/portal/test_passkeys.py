@@ -74,6 +74,7 @@ def staff_at(browser: Browser, portal: Served, url: str, login: str) -> Iterator
     context = browser.new_context(locale="en")
     cookies = [{**one, "domain": "localhost"} for one in person.cookies()]
     context.add_cookies(cookies)  # type: ignore[arg-type]
+    context.set_default_timeout(120_000)
     page = context.new_page()
     errors = list[str]()
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -89,6 +90,7 @@ def add(page: Page, name: str) -> None:
 
 
 def sign_out(page: Page, url: str) -> None:
+    page.goto("about:blank")  # the board's own requests would get cookies of a stranger
     page.context.clear_cookies()
     page.goto(f"{url}/op")
     expect(page.locator("body")).to_have_attribute("data-page", "login")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sip.flow import Flow
 
-RING_BYTES = 4 << 20
+RING_BYTES = 2 << 20
 """The memory of the ring: some thousand messages, tenths of a second at full load, which is longer
 than a call takes from its INVITE until it is known."""
 FILED_AT_ONCE = 128

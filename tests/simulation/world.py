@@ -72,6 +72,9 @@ class Wire:
         self.loss = loss
         self.duplicates = duplicates
         self.delay = delay
+        self._under_way: dict[float, list[tuple[bytes, Address, Address]]] = {}
+        """Datagrams by the time of their arrival. Of those that arrive at one instant the first
+        sent is the first there; timers of the loop would come in any order."""
         self._receivers: dict[Address, Callable[[bytes, Address], None]] = {}
         self._hosts: dict[str, Callable[[int, bytes, Address], None]] = {}
         self.sent = 0
@@ -102,8 +105,15 @@ class Wire:
             return
         copies = 2 if self._rng.random() < self.duplicates else 1
         for _ in range(copies):
-            delay = self._rng.uniform(*self.delay)
-            self._loop.call_later(delay, self._deliver, data, source, target)
+            at = self._loop.time() + self._rng.uniform(*self.delay)
+            if at not in self._under_way:
+                self._under_way[at] = []
+                self._loop.call_at(at, self._arrive, at)
+            self._under_way[at].append((data, source, target))
+
+    def _arrive(self, at: float) -> None:
+        for data, source, target in self._under_way.pop(at):
+            self._deliver(data, source, target)
 
     def _deliver(self, data: bytes, source: Address, target: Address) -> None:
         receiver = self._receivers.get(target)

@@ -33,6 +33,11 @@ WORDS_OF_PATTERNS: Mapping[str, str] = {
     ),
     r"^[0-9A-Za-z_.\-]{0,64}\*?$": "write the id at Cloud Softphone, such as EXAMPLE or EXAMPLE*",
     r"^([0-9]{1,12}(\.[0-9]{1,6})?)?$": 'write an amount such as 2.00, or "" for none',
+    r"^$|^https://[^\s]+$": 'write a URL such as https://pay.example.org/, or "" for none',
+    r"^(s3://[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9](/[^\s]*)?)?$": (
+        'write a bucket such as s3://sound or s3://sound/folder, or "" for none'
+    ),
+    r"^(https?://[^\s/]+/?)?$": 'write a URL such as https://s3.example.org, or "" for none',
     r"^[0-9*#]{1,10}$": "write one to ten of the keys 0 to 9, * and #",
 }
 """The settings' regular expressions in words."""

@@ -9,7 +9,6 @@ from served import Browserless, Served, token
 from test_lines import codes
 
 ANA, BEKA = "+995322000001", "+995322000002"
-BERLIN = "+49301234500"
 ORDER = "/numbers/order?country=DE&city=Berlin&kind=landline"
 
 
@@ -24,6 +23,14 @@ def inventory(portal: Served) -> None:
     portal.command("number", "offer", "--country", "FR", "--city", "Paris", "--monthly", "3",
                    "--documents", "passport")  # fmt: skip
     portal.command("rental", "discounts", "--12-months", "10", "--5-numbers", "10")
+
+
+def rented(portal: Served, last: int) -> str:
+    """A number of Hamburg that is Ana's."""
+    number, stock = f"+49401234{last:03}", ("--country", "DE", "--city", "Hamburg")
+    portal.command("number", "add", number, *stock, "--monthly", "0.10")
+    portal.command("rental", "order", "1", number, "--line", ANA)
+    return number
 
 
 def available(portal: Served) -> str:
@@ -87,13 +94,14 @@ def test_a_number_on_order_waits_for_documents_and_is_cancelled(
 
 
 def test_the_way_of_a_call_follows_the_two_targets(portal: Served, ana: Browserless) -> None:
-    page = f"/numbers/{BERLIN}"
+    number = rented(portal, 1)
+    page = f"/numbers/{number}"
     shown = ana.get(page).text
     fields = {"csrf": token(shown, "csrf"), "key": "t" * 24, "do": "number_reach",
               "targets": [ANA, BEKA], "in_turn": "true", "seconds": "10", "confirm": "true",
               "greeting": ""}  # fmt: skip
     ana.send("POST", page, data=fields)
-    (reach,) = portal.command("number", "reach", BERLIN)
+    (reach,) = portal.command("number", "reach", number)
     assert (reach["target_values"], reach["in_turn"], reach["seconds"]) == ([ANA, BEKA], True, 10)
     way = ana.get(page).text
     assert f'<bdi dir="ltr">{ANA}</bdi> rings for <bdi>10</bdi> seconds.' in way
@@ -101,19 +109,20 @@ def test_the_way_of_a_call_follows_the_two_targets(portal: Served, ana: Browserl
     assert "presses 1 to take it" in way
 
 
-def test_a_wrong_target_is_refused_beside_its_field(ana: Browserless) -> None:
-    page = f"/numbers/{BERLIN}"
+def test_a_wrong_target_is_refused_beside_its_field(portal: Served, ana: Browserless) -> None:
+    page = f"/numbers/{rented(portal, 2)}"
     answer = ana.post(page, do="number_reach", targets="sip:nobody@", seconds="10")
     assert 'id="error-number_reach-targets"' in answer.text
 
 
 def test_a_number_is_given_up_when_it_is_typed_again(portal: Served, ana: Browserless) -> None:
-    page = f"/numbers/{BERLIN}/give-up"
-    refused = ana.post(page, typed="+493012345")
+    number = rented(portal, 3)
+    page = f"/numbers/{number}/give-up"
+    refused = ana.post(page, typed="+494012345")
     assert codes(refused.text) == ["number_not_repeated"]
-    assert "The number is given up." in ana.post(page, typed=BERLIN).text
+    assert "The number is given up." in ana.post(page, typed=number).text
     rentals = portal.command("rental", "list", "--account", "1", "--ended")
-    assert [row["state"] for row in rentals if row["number"] == BERLIN] == ["ended"]
+    assert [row["state"] for row in rentals if row["number"] == number] == ["ended"]
 
 
 def test_a_trial_counts_down_and_can_be_rented(portal: Served, ana: Browserless) -> None:
@@ -127,8 +136,8 @@ def test_a_trial_counts_down_and_can_be_rented(portal: Served, ana: Browserless)
     assert number in {row["number"] for row in portal.command("rental", "list", "--account", "1")}
 
 
-def test_a_sip_account_shows_its_password_once(ana: Browserless) -> None:
-    answer = ana.post("/numbers/+49301234505", do="sip_account_add", label="Berlin")
+def test_a_sip_account_shows_its_password_once(portal: Served, ana: Browserless) -> None:
+    answer = ana.post(f"/numbers/{rented(portal, 4)}", do="sip_account_add", label="Berlin")
     assert re.search(r'<code class="secret" dir="ltr">\w{20}</code>', answer.text)
     assert "sip-" in answer.text
 
@@ -166,8 +175,8 @@ def test_a_number_of_another_operator_is_asked_for_with_its_proof(
     assert portal.command("port", "list") == []
 
 
-def test_the_table_of_caller_ids_names_the_country(ana: Browserless) -> None:
-    ana.post(f"/lines/{ANA}/services", do="caller_id", value="+49301234501")
+def test_the_table_of_caller_ids_names_the_country(portal: Served, ana: Browserless) -> None:
+    ana.post(f"/lines/{ANA}/services", do="caller_id", value=rented(portal, 5))
     shown = ana.get("/numbers/caller-id").text
     assert "Germany" in shown and "withheld" in shown
 

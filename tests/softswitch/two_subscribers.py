@@ -16,13 +16,14 @@ from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
+from softswitch.config.payments import PaymentsSection
 from softswitch.config.provisioning import ProvisioningSection
 from softswitch.control.actor import Actor, Role
 from softswitch.operations.accounts import accounts, documents, requests
 from softswitch.operations.context import Concern, Context
 from softswitch.operations.devices import codes
 from softswitch.operations.lines import greetings, lines, rooms, services, voicemail
-from softswitch.operations.money import packages, wallets
+from softswitch.operations.money import packages, payment_intents, wallets
 from softswitch.operations.numbers import moves, numbers, orders
 from softswitch.operations.texts import (
     batches,
@@ -48,7 +49,7 @@ UNKNOWN: Mapping[str, object] = {
     "text_id": 10**9, "call": "nothing-a", "import_id": "fedcba9876543210",
     "login": "no-such-clerk", "token": 999, "webhook": 999,
     "wait_id": "FR::landline:9:9", "port": 999, "device": "4" * 16,
-    "batch": "0123456789abcdef",
+    "batch": "0123456789abcdef", "intent": "5" * 20,
 }  # fmt: skip
 """Ids that nothing has."""
 
@@ -84,7 +85,10 @@ def acting(context: Context, actor: Actor) -> Context:
 
 def build(context: Context) -> World:
     provisioned = ProvisioningSection(url="https://prov.example.org", cloud_id="EXAMPLE")
-    context.config = context.config.model_copy(update={"provisioning": provisioned})
+    paid = PaymentsSection(page_url="https://pay.example.org/", secret="s" * 32)
+    context.config = context.config.model_copy(
+        update={"provisioning": provisioned, "payments": paid}
+    )
     context.now_ms = lambda: at(BEGIN)
     orders.number_offer(context, "de", city="Berlin", monthly="1")
     packages.package_define(context, "talk", "1", "30 days", scope="on_net")
@@ -135,6 +139,7 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
     made.ids["login"] = clerk
     hook = webhooks.webhook_add(context, owner, f"https://{name}.example.org/hook".lower())
     made.ids["webhook"] = hook["id"]
+    made.ids["intent"] = payment_intents.payment_intent_add(context, owner, "5.00")["id"]
     made.ids["token"] = tokens.token_add(context, clerk, "program", ["*:read"], owner)["id"]
     words = (*made.words, name, rented, ported, f"payment-of-{name}", batch, phone)
     return replace(made, words=words)

@@ -45,12 +45,13 @@ def payment_intent_add(context: Context, account: str, amount: str, language: st
         return_url=f"{ours}{RETURN_PATH}{intent.id}", callback_url=f"{ours}{CALLBACK_PATH}",
         at_seconds=now // 1000,
     )  # fmt: skip
-    return _row(intent) | {"url": url, "provider": urlsplit(settings.page_url).hostname or ""}
+    provider = urlsplit(settings.page_url).hostname or ""
+    return _row(context, intent) | {"url": url, "provider": provider}
 
 
 def payment_intent_show(context: Context, intent: str) -> Row:
     """A payment that was begun, and what became of it."""
-    return _row(_intent(context, intent))
+    return _row(context, _intent(context, intent))
 
 
 def payment_intent_list(
@@ -71,7 +72,7 @@ def payment_intent_list(
     wanted = next((one for one in STATES if one == state), None)
     page = page_at(limit, None if before is None else read_cursor(before)) or Page(DEFAULT_ROWS)
     found = IntentStore(context.billing.engine).intents(page, owner, wanted)
-    return [_row(one) for one in found]
+    return [_row(context, one) for one in found]
 
 
 def payment_intent_confirm(
@@ -90,7 +91,7 @@ def payment_intent_confirm(
     store, now = IntentStore(context.billing.engine), context.now_ms()
     if status == "failed":
         store.settle(found, "failed", reference, now)
-        return _row(_intent(context, intent))
+        return _row(context, _intent(context, intent))
     if (read_amount(amount), currency) != (found.amount_micros, found.currency):
         raise OperationError(
             "payment_differs", intent=found.id, amount=amount, currency=currency,
@@ -99,7 +100,7 @@ def payment_intent_confirm(
     context.do(TopUp(found.account_id, found.amount_micros, found.payment_id, now, METHOD))
     context.changes.accounts.add(found.account_id)
     store.settle(found, "paid", reference, now)
-    return _row(_intent(context, intent))
+    return _row(context, _intent(context, intent))
 
 
 def _intent(context: Context, intent_id: str) -> Intent:
@@ -109,7 +110,9 @@ def _intent(context: Context, intent_id: str) -> Intent:
     return found
 
 
-def _row(intent: Intent) -> Row:
+def _row(context: Context, intent: Intent) -> Row:
+    """The provider's own name of the payment is for staff."""
+    named = {} if context.actor.is_subscriber else {"reference": intent.reference or None}
     return {
         "id": intent.id,
         "account": intent.account_id,
@@ -117,7 +120,7 @@ def _row(intent: Intent) -> Row:
         "currency": intent.currency,
         "state": intent.state,
         "payment_id": intent.payment_id,
-        "reference": intent.reference or None,
+        **named,
         "begun_at": show_stamp(intent.begun_at),
         "settled_at": None if intent.settled_at is None else show_stamp(intent.settled_at),
     }

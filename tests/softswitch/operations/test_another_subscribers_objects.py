@@ -33,7 +33,7 @@ FILLED = {
     "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
     "wait_id": {"wait_id"}, "login": {"login"}, "token": {"token"}, "webhook": {"webhook"},
-    "device": {"device"},
+    "device": {"device"}, "intent": {"intent"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",

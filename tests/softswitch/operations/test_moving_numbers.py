@@ -253,7 +253,8 @@ class TestMails:
                 mail = notices.mail_of(notice, "a@example.org", language, "Telecom")
                 assert mail is not None and "ABOUT" in mail.text
                 found.add(mail.text)
-            assert len(found) == len(notices.LANGUAGES)
+            same = what == "operator"  # staff write its text
+            assert len(found) == (1 if same else len(notices.LANGUAGES))
         assert notices.mail_of(Notice("x", 1, "number_tried", "", 0), "a@b.c", "en", "T") is None
 
 

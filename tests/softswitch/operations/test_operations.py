@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import String
 
 from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr
@@ -133,10 +135,19 @@ class TestSetup:
         assert list(tmp_path.iterdir()) == []
 
 
+def of_another_kind(
+    context: object, of: object, column: object, had: object, wanted: object
+) -> bool | None:
+    """False for two texts of whatever lengths; None: the usual comparison decides."""
+    return False if isinstance(had, String) and isinstance(wanted, String) else None
+
+
 class TestSchema:
     def test_the_migrations_make_the_tables_that_the_code_uses(self, context: Context) -> None:
         with context.billing.engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            # SQLite has no lengths of texts: those declared there may be older ones.
+            found = MigrationContext.configure(connection, opts={"compare_type": of_another_kind})
+            assert compare_metadata(found, metadata) == []
 
     def test_the_same_on_postgresql(self, postgresql: str, tmp_path: Path) -> None:
         with contextlib.closing(Store(postgresql)) as server:
@@ -623,7 +634,9 @@ class TestRegistrations:
         context.directory.save_bindings({kept.aor: [kept, self.binding(contact=b"sip:b@h")]})
         context.directory.save_bindings({kept.aor: [kept]})
         (back,) = context.directory.bindings(NOW / 1000)
-        assert replace(back, user_agent="") == replace(kept, user_agent="")
+        assert msgspec.structs.replace(back, user_agent="") == msgspec.structs.replace(
+            kept, user_agent=""
+        )
         assert back.user_agent == "Phone ? 1"
         assert context.directory.bindings(NOW / 1000 + 61) == []
         context.directory.save_bindings({kept.aor: []})

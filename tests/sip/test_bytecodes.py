@@ -149,10 +149,13 @@ def test_a_datagram_on_its_way_to_the_user_agent():
     endpoint = Endpoint(desk.agent, loop, lambda event: None, faults.append, guard=guard)
     endpoint.attach(FLOW.local, Wire())
     endpoint.arrived(desk.register(), FLOW)
-    data = desk.register()
-    spent = count(lambda: endpoint.arrived(data, FLOW))
-    loop.close()
     rooms = ("Endpoint.arrived", "Guard.", "Bucket.", "Edges.", "Intake.", "Flow.")
-    before = {name: n for name, n in spent.items() if name.startswith(rooms)}
+    tries = []
+    for _ in range(5):  # on a busy machine a bucket fills, or the guard sweeps, during one of them
+        data = desk.register()
+        spent = count(lambda data=data: endpoint.arrived(data, FLOW))
+        tries.append({name: n for name, n in spent.items() if name.startswith(rooms)})
+    loop.close()
+    before = min(tries, key=lambda found: sum(found.values()))
     assert faults == []
-    assert sum(before.values()) <= 350, (sum(before.values()), before)
+    assert sum(before.values()) <= 220, (sum(before.values()), before)

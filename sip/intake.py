@@ -95,7 +95,7 @@ class Intake:
         self._limit = limit
         self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in Precedence)
         self._copies: dict[bytes, Flow] = {}
-        self._marks = bytearray(MARKS)
+        self._marks = bytearray()  # eight megabytes from the first dropped message on
         self._marking = 1
         self._mark_until = 0.0
         self._is_shedding = False
@@ -159,7 +159,7 @@ class Intake:
         return self._is_marked(seal) and self._is_marked(seal >> 32)
 
     def _is_marked(self, seal: int) -> bool:
-        mark = self._marks[seal % MARKS]
+        mark = self._marks[seal % MARKS] if self._marks else 0
         return mark != 0 and self._marking - mark in (0, 1, -254)
 
     def put(self, data: bytes, flow: Flow, now: float, source: str = "") -> None:
@@ -249,6 +249,8 @@ class Intake:
         if now >= self._mark_until:
             self._marking = self._marking % 255 + 1
             self._mark_until = now + MARK_SECONDS
+        if not self._marks:
+            self._marks = bytearray(MARKS)
         seal = hash(data)
         self._marks[seal % MARKS] = self._marks[(seal >> 32) % MARKS] = self._marking
 

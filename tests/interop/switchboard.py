@@ -58,7 +58,7 @@ def _hold_group(held: contextlib.ExitStack, size: int, host: str) -> range:
     return range(first, first + size)
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Wait until something is so; what it is."""
     end = time.monotonic() + seconds
     while not (result := true()):

@@ -281,6 +281,7 @@ def test_B9_what_is_held_is_the_sum_of_the_texts_prices(
     assert sms(office)[1] == before
 
 
+@pytest.mark.long
 def test_B9_a_hundred_thousand_are_held_in_seconds(office: Context) -> None:
     wallets.wallet_offer(office, "sms", 100_000, "1000")
     wallets.wallet_buy(office, ANA, "sms", 100_000, "b2")

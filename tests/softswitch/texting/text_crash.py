@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def killed(folder: Path, port: int, number: int, chance: random.Random, *, end: 
         try:
             asyncio.run(work(folder, port, number, said))
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(said)
@@ -105,6 +108,9 @@ def serve(centre: Centre, ready: threading.Event) -> None:
 def rounds(folder: Path, count: int, seed: int) -> str:
     """So many kills, then a process that goes on to the end; what was found in a sentence."""
     chance = random.Random(seed)
+    loop = asyncio.new_event_loop()
+    Office(folder, loop).books.close()  # the account has its money before the first death
+    loop.close()
     centre, ready = Centre(), threading.Event()
     centre.delay_seconds = 0.02
     threading.Thread(target=serve, args=(centre, ready), daemon=True).start()

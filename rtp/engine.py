@@ -385,6 +385,7 @@ class Engine:
             self._changed.append(session)
         if web.keys is not None and not side.has_keys(web.keys):
             side.secure_by(web.keys)
+            self._changed.append(session)
             self._messages.append(Keyed(session.id, _letter(index), web.keys))
         if web.is_refused:
             if not side.is_given_up:
@@ -393,6 +394,7 @@ class Engine:
         side.is_given_up = False
         if side.secure is not None:
             web.reports.begin(now)
+        side.catch_up()
         report = web.reports.report(side.stream, side.reports, now)
         sealed = None if report is None else side.sealed(report)
         if sealed is not None and selected is not None:

@@ -1,10 +1,10 @@
 """io_uring(7): many datagrams in a few system calls. Neither libc nor Python has functions for it.
 
-A socket that is received from stays so: the system puts each datagram into a buffer of ours, and a
-completion says which. It does that only when we ask (IORING_SETUP_DEFER_TASKRUN, Linux 6.1), so
-that nothing wakes a process that has decided to look once in a millisecond. The layouts are those
-of linux/io_uring.h; rings are seen as numpy arrays, so that all of a turn is written and read at
-once.
+A socket that is received from stays so: the system puts each datagram into a buffer of ours, with
+its source if we ask for it, and a completion says which. It does that only when we ask
+(IORING_SETUP_DEFER_TASKRUN, Linux 6.1), so that nothing wakes a process that has decided to look
+once in a millisecond. The layouts are those of linux/io_uring.h; rings are seen as numpy arrays, so
+that all of a turn is written and read at once.
 """
 
 from __future__ import annotations
@@ -46,21 +46,31 @@ _SUBMISSION = np.dtype(
         ("flags", "u1"),
         ("priority", "u2"),
         ("fd", "i4"),
-        ("offset", "u8"),
+        ("target", "u8"),
         ("address", "u8"),
         ("length", "u4"),
         ("message_flags", "u4"),
         ("mark", "u8"),
         ("group", "u2"),
         ("personality", "u2"),
-        ("file", "i4"),
+        ("target_length", "u4"),
         ("rest", "u8", 2),
     ]
 )
 COMPLETION = np.dtype([("mark", "u8"), ("result", "i4"), ("flags", "u4")])
 _BUFFER = np.dtype([("address", "u8"), ("length", "u4"), ("number", "u2"), ("tail", "u2")])
 _SUBMISSIONS_AT = 0x1000_0000
-_SEND, _RECEIVE = 26, 27
+_RECEIVE_MESSAGE, _SEND, _RECEIVE = 10, 26, 27
+_MESSAGE = np.dtype(
+    [
+        ("name", "u8"),
+        ("name_length", "u8"),
+        ("vectors", "u8", 2),
+        ("control", "u8", 2),
+        ("flags", "u8"),
+    ]
+)
+"""A msghdr, of which the system reads how long names may be."""
 _BUFFER_SELECT, _SILENT_SUCCESS = 1 << 5, 1 << 6
 _MULTISHOT = 1 << 1
 _DONT_WAIT = 0x40
@@ -70,6 +80,8 @@ _EVENT_FD_DISABLED = 1 << 0
 _REGISTER_EVENT_FD, _REGISTER_BUFFERS, _CANCEL = 4, 22, 24
 _CANCELLATION = np.dtype([("mark", "u8"), ("rest", "u4", 14)])
 
+NAMES_AT = 16
+"""Octets of an io_uring_recvmsg_out: where the source of a datagram stands in its buffer."""
 HAS_BUFFER, GOES_ON = 1 << 0, 1 << 1
 """Flags of a completion."""
 BUFFER_SHIFT = 16
@@ -90,17 +102,20 @@ class Ring:
 
     Args:
         count, octets: buffers, and the size of each; what is longer is cut.
+        name_octets: of the source of a datagram, where it is asked for.
 
     Raises:
         OSError: the system has none for us: too old, or not permitted.
     """
 
-    def __init__(self, count: int, octets: int) -> None:
+    def __init__(self, count: int, octets: int, name_octets: int) -> None:
         if sys.byteorder != "little" or not sys.platform.startswith("linux"):
             raise OSError(errno.ENOSYS, "not written for this system")
         parameters = np.zeros(1, _PARAMETERS)
         parameters["cq"], parameters["flags"] = COMPLETIONS, _SETUP_FLAGS
         self._fd = _call(_SETUP, SUBMISSIONS, parameters.ctypes.data)
+        self._message = np.zeros(1, _MESSAGE)
+        self._message["name_length"] = name_octets
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         """Gets an edge (EPOLLET) when something came since :meth:`rest`."""
         try:
@@ -152,30 +167,66 @@ class Ring:
     def give_back(self, numbers: np.ndarray) -> None:
         """Buffers that were read."""
         places = np.arange(self._returned, self._returned + len(numbers)) % len(self._lent)
-        self._lent["address"][places] = self._addresses(numbers)
+        self._lent["address"][places] = self._buffers_at + numbers * self.buffers.shape[1]
         self._lent["number"][places] = numbers
         self._returned += len(numbers)
         self._lent_tail[0] = self._returned & 0xFFFF
 
-    def _addresses(self, numbers: np.ndarray) -> np.ndarray:
-        return self._buffers_at + numbers * self.buffers.shape[1]
+    def receive(self, fds: np.ndarray, marks: np.ndarray, named: np.ndarray) -> None:
+        """Receive from sockets until it fails or is cancelled; a completion for each datagram.
 
-    def receive(self, fds: np.ndarray, marks: np.ndarray) -> None:
-        """Receive from sockets until it fails or is cancelled; a completion for each datagram."""
+        Args:
+            named: where true, the source stands in the buffer from NAMES_AT on, the datagram
+                behind it.
+        """
         orders = np.zeros(len(fds), _SUBMISSION)
         orders["operation"], orders["flags"] = _RECEIVE, _BUFFER_SELECT
+        orders["operation"][named] = _RECEIVE_MESSAGE
+        orders["address"][named] = self._message.ctypes.data
         orders["priority"] = _MULTISHOT
         orders["fd"], orders["mark"] = fds, marks
         self._submit(orders)
 
-    def send(self, fds: np.ndarray, buffers: np.ndarray, lengths: np.ndarray) -> None:
-        """Send what is in buffers from connected sockets; it is copied before this returns."""
+    def send(self, fds: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> None:
+        """Send what is in the buffers from connected sockets; it is copied before this returns.
+
+        Args:
+            places: octets from the beginning of the first buffer.
+        """
+        self._submit(self._sends(fds, places, lengths))
+
+    def send_to(
+        self,
+        fds: np.ndarray,
+        places: np.ndarray,
+        lengths: np.ndarray,
+        targets: np.ndarray,
+        target_lengths: np.ndarray,
+    ) -> None:
+        """The same to addresses in memory; those at 0 are the peers of connected sockets."""
+        orders = self._sends(fds, places, lengths)
+        orders["target"], orders["target_length"] = targets, target_lengths
+        self._submit(orders)
+
+    def _sends(self, fds: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         orders = np.zeros(len(fds), _SUBMISSION)
         orders["operation"], orders["flags"] = _SEND, _SILENT_SUCCESS
         orders["message_flags"], orders["mark"] = _DONT_WAIT, SENT
-        orders["fd"], orders["address"] = fds, self._addresses(buffers)
+        orders["fd"], orders["address"] = fds, places + self._buffers_at
         orders["length"] = lengths
-        self._submit(orders)
+        return orders
+
+    def can_send_to(self, fd: int, target: bytes) -> bool:
+        """True if the system sends to addresses (Linux 6.1); tried with an empty datagram. To be
+        asked before anything is received."""
+        address = np.frombuffer(target, np.uint8)
+        order = self._sends(np.array([fd]), np.array([0]), np.array([0]))
+        order["flags"] = 0
+        order["target"], order["target_length"] = address.ctypes.data, len(target)
+        self._submit(order)
+        results: list[int] = self.completions()["result"].tolist()
+        self.rest()
+        return results == [0]
 
     def cancel(self, mark: int) -> None:
         """Receive no more; the last completion of the mark says so."""

@@ -2,7 +2,8 @@
 counted together, by io_uring and numpy, so that hardly anything is done for a single packet.
 
 What is out of the ordinary (another source, a jump of the sequence numbers) goes by
-:meth:`ReceivedStream.count`, and so does the first packet of all.
+:meth:`ReceivedStream.count`, and so does the first packet of all. SRTP is opened and sealed packet
+by packet, between receiving and sending that are done for all.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ import errno
 
 import numpy as np
 
-from rtp.io_uring import BUFFER_SHIFT, GOES_ON, HAS_BUFFER, SENT, Ring
+from rtp.io_uring import BUFFER_SHIFT, GOES_ON, HAS_BUFFER, NAMES_AT, SENT, Ring
+from rtp.lanes import SecureLane
+from rtp.latch import Address
 from rtp.packet import HEADER_BYTES
+from rtp.relay import RelaySide
 from rtp.sequence import MAX_DROPOUT, MAX_MISORDER
+from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets, address_of
 from rtp.source import MAX_TRANSIT_STEP_SECONDS, Counted, ReceivedStream
+from rtp.srtp import MAX_OCTETS, memory_at
 
 BUFFERS = 2048
 """Packets that may come in one turn; 20 ms of 1,000 calls."""
@@ -37,9 +43,15 @@ _COUNTS = np.dtype(
         ("clock_rate", "i8"),
         ("ahead", "i8"),
         ("last", "i8"),
+        ("secure", "?"),
+        ("at", "i8"),
+        ("target_length", "u4"),
     ]
 )
-"""A row for each lane, and the last two to work with."""
+"""A row for each lane; `ahead` and `last` to work with, `at` where a datagram stands in its
+buffer."""
+_ADDRESS_WORDS = 4
+"""Of eight octets, for an address."""
 _REPEATED = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOBUFS})
 """Faults after which receiving goes on: an ICMP error of what was sent, no buffer free."""
 
@@ -74,26 +86,33 @@ class RingLanes:
 
     Args:
         octets: what is longer is cut.
+        name_octets: of an address of the sockets' family.
 
     Raises:
         OSError: the system has no io_uring for us.
     """
 
-    def __init__(self, octets: int) -> None:
-        self._ring = Ring(BUFFERS, octets)
+    def __init__(self, octets: int, name_octets: int = IPV4_OCTETS) -> None:
+        self._name_octets = name_octets
+        self._ring = Ring(BUFFERS, octets, self._name_octets)
+        self._memory = memory_at(self._ring.buffers)
         self.fd = self._ring.fd
         """Readable when something came."""
-        self.unusual: list[tuple[int, bytes]] = []
+        self.unusual: list[tuple[int, bytes, Address | None]] = []
         """Packets that aren't plain RTP, like multiplexed RTCP, with the descriptor at which they
-        arrived."""
-        self.failed: list[tuple[int, int, ReceivedStream]] = []
-        """As they were opened: lanes that can't go on in this way."""
+        arrived, and the source if that isn't connected."""
+        self.failed: list[tuple[int, int, ReceivedStream | None]] = []
+        """As they were opened: lanes that can't go on in this way; None for those with SRTP."""
         self._lanes: dict[int, _Lane] = {}
         self._to: dict[int, int] = {}
         """Lanes by the descriptor by which packets leave."""
         self._by_slot: list[_Lane | None] = []
         self._free: list[int] = []
+        self._secure: dict[int, SecureLane] = {}
+        """By their slots."""
         self._slots = np.zeros(0, _COUNTS)
+        self._sources = np.zeros((0, _ADDRESS_WORDS), np.uint64)
+        self._targets = np.zeros((0, _ADDRESS_WORDS), np.uint64)
         self._last_mark = 0
         self._now = 0.0
         self._grow()
@@ -101,14 +120,38 @@ class RingLanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    def can_send_to(self, fd: int, target: bytes) -> bool:
+        """True if lanes may lead to sockets that aren't connected; asked before the first one."""
+        return self._ring.can_send_to(fd, target)
+
     def close(self) -> None:
         """Give the ring back to the system."""
         self._ring.close()
 
     # Lanes
 
+    def open_secure(self, fd: int, lane: SecureLane) -> bool:
+        """Pass on what comes to a socket through SRTP; False if its addresses can't be written."""
+        source = b"" if lane.source is None else address_octets(lane.source)
+        target = b"" if lane.target is None else address_octets(lane.target)
+        if source is None or target is None:
+            return False
+        self._open(fd, lane.out_fd, lane.side.stream, lane, source, target)
+        return True
+
     def open(self, fd: int, out_fd: int, stream: ReceivedStream) -> None:
         """Pass on what comes to one connected socket by another one."""
+        self._open(fd, out_fd, stream, None, b"", b"")
+
+    def _open(
+        self,
+        fd: int,
+        out_fd: int,
+        stream: ReceivedStream,
+        secure: SecureLane | None,
+        source: bytes,
+        target: bytes,
+    ) -> None:
         if not self._free:
             self._grow()
         slot = self._free.pop()
@@ -118,6 +161,11 @@ class RingLanes:
         self._to[out_fd] = fd
         row = self._slots[slot]
         row["mark"], row["fd"], row["out_fd"] = lane.mark, fd, out_fd
+        row["secure"], row["target_length"] = secure is not None, len(target)
+        row["at"] = NAMES_AT + self._name_octets if source else 0
+        if secure is not None:
+            self._secure[slot] = secure
+        self._sources[slot], self._targets[slot] = _words(source), _words(target)
         self._go_on_from(slot, stream)
         stream.elsewhere = lane.news
         self._receive(np.array([slot]))
@@ -133,6 +181,7 @@ class RingLanes:
         lane.stream.catch_up()
         lane.stream.elsewhere = None
         self._by_slot[lane.slot] = None
+        self._secure.pop(lane.slot, None)
         self._slots["mark"][lane.slot] = 0
         self._free.append(lane.slot)
         self.failed = [failed for failed in self.failed if failed[0] != fd]
@@ -150,14 +199,17 @@ class RingLanes:
     def _grow(self) -> None:
         size = max(FIRST_SLOTS, len(self._slots))
         first = len(self._slots)
+        addresses = np.zeros((size, _ADDRESS_WORDS), np.uint64)
         self._slots = np.concatenate((self._slots, np.zeros(size, _COUNTS)))
+        self._sources = np.concatenate((self._sources, addresses))
+        self._targets = np.concatenate((self._targets, addresses))
         self._by_slot += [None] * size
         self._free += range(first, first + size)
 
     def _receive(self, slots: np.ndarray) -> None:
         lanes = [self._by_slot[slot] for slot in slots.tolist()]
         marks = np.array([lane.mark for lane in lanes if lane is not None], np.uint64)
-        self._ring.receive(self._slots["fd"][slots], marks)
+        self._ring.receive(self._slots["fd"][slots], marks, self._slots["at"][slots] > 0)
 
     # Packets
 
@@ -174,14 +226,20 @@ class RingLanes:
     def _see_to(self, came: np.ndarray, now: float) -> None:
         slots = (came["mark"] & 0xFFFF_FFFF).astype(np.int64)
         flags, sizes = came["flags"], came["result"].astype(np.int64)
-        buffers = (flags >> BUFFER_SHIFT).astype(np.int64)
+        used = (flags >> BUFFER_SHIFT).astype(np.int64)
+        buffers = used
         filled = (flags & HAS_BUFFER) != 0
         ours = filled & (self._slots["mark"][slots] == came["mark"])
-        if ours.all():
+        if not ours.all():
+            slots, buffers, sizes = slots[ours], buffers[ours], sizes[ours]
+        secure = self._slots["secure"][slots]
+        if secure.any():
+            self._take_secure(slots[secure], buffers[secure], sizes[secure], now)
+            clear = ~secure
+            slots, buffers, sizes = slots[clear], buffers[clear], sizes[clear]
+        if len(slots):
             self._take(slots, buffers, sizes, now)
-        else:
-            self._take(slots[ours], buffers[ours], sizes[ours], now)
-        self._ring.give_back(buffers[filled])
+        self._ring.give_back(used[filled])
         ended = (flags & GOES_ON) == 0
         if ended.any():
             self._resume(came[ended])
@@ -191,19 +249,96 @@ class RingLanes:
         second = heads["second"]
         plain = (heads["first"] >> 6 == 2) & ((second < 192) | (second > 223))
         plain &= sizes >= HEADER_BYTES
-        if plain.all():
-            self._ring.send(self._slots["out_fd"][slots], buffers, sizes)
-            self._count(slots, heads, sizes, now)
-        else:
+        if not plain.all():
             self._set_aside(slots[~plain], buffers[~plain], sizes[~plain])
-            slots, heads, sizes = slots[plain], heads[plain], sizes[plain]
-            self._ring.send(self._slots["out_fd"][slots], buffers[plain], sizes)
-            self._count(slots, heads, sizes, now)
+            slots, buffers, heads, sizes = slots[plain], buffers[plain], heads[plain], sizes[plain]
+        places = buffers * self._ring.buffers.shape[1]
+        self._ring.send(self._slots["out_fd"][slots], places, sizes)
+        self._count(slots, heads, sizes, now)
+
+    def _take_secure(
+        self, slots: np.ndarray, buffers: np.ndarray, sizes: np.ndarray, now: float
+    ) -> None:
+        """Open and seal packets where they stand, then send and count those that are authentic."""
+        starts = self._slots["at"][slots]
+        sizes = sizes - starts
+        places = buffers * self._ring.buffers.shape[1] + starts
+        octets = self._ring.buffers.reshape(-1)
+        heads = octets[places[:, None] + np.arange(HEADER_BYTES)].view(_HEADER)[:, 0]
+        second = heads["second"]
+        plain = (heads["first"] >> 6 == 2) & ((second < 192) | (second > 223))
+        plain &= (sizes >= HEADER_BYTES) & (sizes <= MAX_OCTETS)
+        plain &= self._from_peer(slots, buffers, starts)
+        if not plain.all():
+            self._set_aside(slots[~plain], buffers[~plain], sizes[~plain])
+            slots, heads, sizes, places = slots[plain], heads[plain], sizes[plain], places[plain]
+        clear, sealed = self._through_srtp(slots, places, heads, sizes)
+        sent = sealed > 0
+        if sent.any():
+            used = slots[sent]
+            lengths = self._slots["target_length"][used]
+            targets = self._targets.ctypes.data + used * self._targets.strides[0]
+            targets[lengths == 0] = 0
+            out_fds = self._slots["out_fd"][used]
+            self._ring.send_to(out_fds, places[sent], sealed[sent], targets, lengths)
+        authentic = clear > 0
+        if authentic.any():
+            self._count(slots[authentic], heads[authentic], clear[authentic], now)
+
+    def _from_peer(self, slots: np.ndarray, buffers: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """True for packets from the one address that a lane hears, and for all of connected
+        sockets."""
+        words = 3 if self._name_octets == IPV6_OCTETS else 1  # the rest has no part in it
+        names = self._ring.buffers[buffers, NAMES_AT : NAMES_AT + 8 * words].view(np.uint64)
+        heard: np.ndarray = (names == self._sources[slots, :words]).all(axis=1) | (starts == 0)
+        return heard
+
+    def _through_srtp(
+        self, slots: np.ndarray, places: np.ndarray, heads: np.ndarray, sizes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Open and seal packets where they stand.
+
+        Returns:
+            The octets of each in the clear, and as it is to be sent; 0 for one that isn't
+            authentic, or may not be sent.
+        """
+        clear, sealed = [], []
+        for slot, at, octets, sequence, ssrc in zip(
+            slots.tolist(),
+            places.tolist(),
+            sizes.tolist(),
+            heads["sequence"].tolist(),
+            heads["ssrc"].tolist(),
+            strict=True,
+        ):
+            lane, place = self._secure[slot], self._memory + at
+            if lane.opens is not None:
+                octets = lane.opens.open_at(place, octets, sequence, ssrc)
+                if not octets:
+                    lane.side.strays += 1
+            clear.append(octets)
+            if lane.renumbers and octets:
+                self._renumber(at, lane.side)
+            if lane.seals is not None and octets:
+                octets = lane.seals.seal_at(place, octets, sequence, ssrc)
+            sealed.append(octets)
+        return np.array(clear, np.int64), np.array(sealed, np.int64)
+
+    def _renumber(self, at: int, side: RelaySide) -> None:
+        """Write the payload type that the other side knows."""
+        octets = self._ring.buffers.reshape(-1)
+        second = int(octets[at + 1])
+        octets[at + 1] = second & 0x80 | side.renumbering.get(second & 0x7F, second & 0x7F)
 
     def _set_aside(self, slots: np.ndarray, buffers: np.ndarray, sizes: np.ndarray) -> None:
-        fds = self._slots["fd"][slots].tolist()
-        for fd, number, size in zip(fds, buffers.tolist(), sizes.tolist(), strict=True):
-            self.unusual.append((fd, self._ring.buffers[number, :size].tobytes()))
+        """Keep datagrams for the worker."""
+        rows = self._slots[slots]
+        for fd, at, number, size in zip(
+            rows["fd"].tolist(), rows["at"].tolist(), buffers.tolist(), sizes.tolist(), strict=True
+        ):
+            buffer = self._ring.buffers[number]
+            source = address_of(buffer[NAMES_AT:at].tobytes()) if at else None
+            self.unusual.append((fd, buffer[at : at + max(0, size)].tobytes(), source))
 
     def _resume(self, ended: np.ndarray) -> None:
         """Receive again where that ended without being stopped."""
@@ -215,7 +350,8 @@ class RingLanes:
             if result >= 0 or -result in _REPEATED:
                 again.append(lane.slot)
             else:
-                self.failed.append((lane.fd, lane.out_fd, lane.stream))
+                stream = None if lane.slot in self._secure else lane.stream
+                self.failed.append((lane.fd, lane.out_fd, stream))
         if again:
             self._receive(np.array(again))
 
@@ -311,9 +447,14 @@ class RingLanes:
             self._go_on_from(slot, lane.stream)
 
 
-def ring_lanes(octets: int) -> RingLanes | None:
+def _words(octets: bytes) -> np.ndarray:
+    """An address as it stands in a row."""
+    return np.frombuffer(octets.ljust(8 * _ADDRESS_WORDS, b"\0"), np.uint64)
+
+
+def ring_lanes(octets: int, name_octets: int) -> RingLanes | None:
     """None where the system has no io_uring for us: it is too old, or a container forbids it."""
     try:
-        return RingLanes(octets)
+        return RingLanes(octets, name_octets)
     except OSError:
         return None

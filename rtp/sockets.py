@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 from rtp.latch import Address
 from rtp.ports import pairs
+from rtp.ring_lanes import RingLanes
 from rtp.shared_ports import shared_ports
+from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets
 
 FILES_BESIDE_PORTS = 256
 """Descriptors for recordings, prompts and ourselves."""
@@ -80,6 +82,20 @@ class MediaSocket:
         self.socket.bind(self._bound)
 
 
+def can_send_to(ring: RingLanes) -> bool:
+    """True if a ring sends from a socket that isn't connected; tried on this machine itself."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,
+    ):
+        try:
+            there.bind(("127.0.0.1", 0))
+        except OSError:
+            return False
+        target = address_octets(there.getsockname())
+        return target is not None and ring.can_send_to(out.fileno(), target)
+
+
 Pair = tuple[MediaSocket, MediaSocket]
 """The sockets for RTP, and for RTCP on the port above."""
 
@@ -106,6 +122,11 @@ class UdpSockets:
         self._held: dict[int, Pair] = {}
         self.by_fd: dict[int, MediaSocket] = {}
         self.by_port: dict[int, MediaSocket] = {}
+
+    @property
+    def address_octets(self) -> int:
+        """Of an address as the system writes it."""
+        return IPV6_OCTETS if self._family == socket.AF_INET6 else IPV4_OCTETS
 
     def check(self) -> None:
         """Try the address.

@@ -14,14 +14,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pylibsrtp
+from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]  # cffi's, untyped
 
 from rtp.control import Keys, Seen
 from rtp.packet import HEADER, is_rtcp
 
+Place = Any
+"""A pointer into :func:`memory_at`, of cffi, which has no types; another one is so many octets
+further on."""
 MAX_SOURCES = 64
 """Synchronization sources sealed with one key; a call has a handful. libsrtp forgets none."""
+MAX_OCTETS = 1356
+"""Of a packet that may be sealed: pylibsrtp's 1,500 without the longest trailer."""
 REPLAY_WINDOW = 1024
 """Packets (RFC 3711 section 3.3.2 asks for 64 at least); 20 s of a stream."""
 
@@ -32,7 +40,7 @@ _PROFILES = {
     "AEAD_AES_256_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 44),
 }
 """The profiles, with the octets of a master key and its salt."""
-_SSRC_AT_RTP, _SSRC_AT_RTCP = 8, 4
+_SSRC_AT_RTCP = 4
 MAX_ROLLOVERS = 1000
 """That a context is brought to; two weeks of a call."""
 _STEP = 0x4000
@@ -40,6 +48,10 @@ _STEP = 0x4000
 _HALF = 0x8000
 _FAULTS = (pylibsrtp.Error, ValueError)
 """Not authentic, seen before, or longer than a datagram of sound."""
+# pylibsrtp's own functions copy a packet twice and make three objects for it, which costs as much
+# as to encrypt it. Where packets stand in memory already, the library below it is called.
+_protect, _unprotect = lib.srtp_protect, lib.srtp_unprotect
+_length = ffi.new("int *")
 
 
 class Srtp:
@@ -50,7 +62,16 @@ class Srtp:
         counts_sent: True if our key can't be changed when the side goes over to another session.
     """
 
-    __slots__ = ("_inbound", "_keys", "_outbound", "_seen", "_sent", "_sources")
+    __slots__ = (
+        "_inbound",
+        "_keys",
+        "_opens",
+        "_outbound",
+        "_seals",
+        "_seen",
+        "_sent",
+        "_sources",
+    )
 
     def __init__(self, keys: Keys, *, counts_sent: bool = False) -> None:
         self._keys = keys
@@ -59,6 +80,12 @@ class Srtp:
         self._sent: dict[int, int] | None = dict(keys.sent) if counts_sent else None
         self._outbound = _outbound(keys)
         self._sources: set[int] = set()
+        self._point()
+
+    def _point(self) -> None:
+        """Find the contexts of the library below pylibsrtp, which live as long as its own."""
+        self._opens = None if self._inbound is None else self._inbound._srtp[0]
+        self._seals = None if self._outbound is None else self._outbound._srtp[0]
 
     def renew(self, keys: Keys) -> None:
         """Take new keys; the context of one that stays goes on."""
@@ -71,6 +98,7 @@ class Srtp:
             self._sources.clear()
             if self._sent is not None:
                 self._sent = dict(keys.sent)
+        self._point()
 
     def has(self, keys: Keys) -> bool:
         """True if these are the keys in use."""
@@ -79,16 +107,58 @@ class Srtp:
 
     def open(self, data: bytes) -> bytes | None:
         """RTP or RTCP from the peer in the clear; None if it isn't authentic or came before."""
+        if not is_rtcp(data):
+            try:
+                _, _, sequence, _, source = HEADER.unpack_from(data)
+            except struct.error:
+                return None
+            return self.open_rtp(data, sequence, source)
         if self._inbound is None:
             return None
         try:
-            if is_rtcp(data):
-                return self._inbound.unprotect_rtcp(data)
+            return self._inbound.unprotect_rtcp(data)
+        except _FAULTS:
+            return None
+
+    def open_rtp(self, data: bytes, sequence: int, source: int) -> bytes | None:
+        """RTP from the peer, as :meth:`open`, for a caller that has read its header."""
+        if self._inbound is None:
+            return None
+        try:
             clear = self._inbound.unprotect(data)
         except _FAULTS:
             return None
-        _note(self._seen, clear)
+        _note(self._seen, sequence, source)
         return clear
+
+    def open_at(self, place: Place, octets: int, sequence: int, source: int) -> int:
+        """Open RTP where it stands, as :meth:`open_rtp`.
+
+        Returns:
+            The octets that it has then; 0 if it isn't authentic or came before.
+        """
+        _length[0] = octets
+        if self._opens is None or _unprotect(self._opens, place, _length):
+            return 0
+        _note(self._seen, sequence, source)
+        result: int = _length[0]
+        return result
+
+    def seal_at(self, place: Place, octets: int, sequence: int, source: int) -> int:
+        """Seal RTP of at most MAX_OCTETS where it stands, with room behind it for the trailer.
+
+        Returns:
+            The octets that it has then; 0 if it can't be sealed, and must not be sent.
+        """
+        if self._seals is None or not (source in self._sources or self._admits(source)):
+            return 0
+        _length[0] = octets
+        if octets > MAX_OCTETS or _protect(self._seals, place, _length):
+            return 0
+        if self._sent is not None:
+            _note(self._sent, sequence, source)
+        result: int = _length[0]
+        return result
 
     @property
     def seen(self) -> Seen:
@@ -102,49 +172,65 @@ class Srtp:
 
     def seal(self, data: bytes) -> bytes | None:
         """RTP or RTCP for the peer; None if it can't be sealed, and must not be sent."""
-        rtcp = is_rtcp(data)
-        if self._outbound is None or not self._knows_source(
-            data, _SSRC_AT_RTCP if rtcp else _SSRC_AT_RTP
-        ):
+        if not is_rtcp(data):
+            try:
+                _, _, sequence, _, source = HEADER.unpack_from(data)
+            except struct.error:
+                return None
+            return self.seal_rtp(data, sequence, source)
+        (source,) = struct.unpack_from(">I", data, _SSRC_AT_RTCP)
+        if self._outbound is None or not self._admits(source) or self._has_sent_before(source):
             return None
         try:
-            if rtcp:
-                return None if self._has_sent_before(data) else self._outbound.protect_rtcp(data)
+            return self._outbound.protect_rtcp(data)
+        except _FAULTS:
+            return None
+
+    def seal_rtp(self, data: bytes, sequence: int, source: int) -> bytes | None:
+        """RTP for the peer, as :meth:`seal`, for a caller that has read its header."""
+        if self._outbound is None or not self._admits(source):
+            return None
+        try:
             sealed = self._outbound.protect(data)
         except _FAULTS:
             return None
         if self._sent is not None:
-            _note(self._sent, data)
+            _note(self._sent, sequence, source)
         return sealed
 
-    def _has_sent_before(self, data: bytes) -> bool:
+    def _has_sent_before(self, source: int) -> bool:
         """True for RTCP of a source that was sealed in another session: how far the index of its
         SRTCP went there isn't known."""
         sent = self._keys.sent
-        return bool(sent) and struct.unpack_from(">I", data, _SSRC_AT_RTCP)[0] in dict(sent)
+        return bool(sent) and source in dict(sent)
 
-    def _knows_source(self, data: bytes, at: int) -> bool:
-        try:
-            (source,) = struct.unpack_from(">I", data, at)
-        except struct.error:
+    def _admits(self, source: int) -> bool:
+        """True for a synchronization source that has a context, or may have one."""
+        if source in self._sources:
+            return True
+        if len(self._sources) >= MAX_SOURCES:
             return False
-        if source not in self._sources:
-            if len(self._sources) >= MAX_SOURCES:
-                return False
-            self._sources.add(source)
+        self._sources.add(source)
         return True
 
 
-def _note(reached: dict[int, int], data: bytes) -> None:
+def memory_at(octets: np.ndarray) -> Place:
+    """The place of the first of octets in memory, which has to be kept as long as the place."""
+    return ffi.from_buffer("unsigned char[]", octets) + 0
+
+
+def _note(reached: dict[int, int], sequence: int, source: int) -> None:
     """Count how often a source's sequence numbers went round, as libsrtp does (RFC 3711 section
-    3.3.1), who keeps it to itself."""
-    _, _, sequence, _, source = HEADER.unpack_from(data)
+    3.3.1), which keeps it to itself."""
     last = reached.get(source)
     if last is None:
         if len(reached) < MAX_SOURCES:
             reached[source] = sequence
         return
     step = sequence - (last & 0xFFFF)
+    if step == 1:  # as nearly always
+        reached[source] = last + 1
+        return
     if last >= _HALF:  # before, nothing is taken for older than the first
         step = (step + _HALF & 0xFFFF) - _HALF
     if step > 0:

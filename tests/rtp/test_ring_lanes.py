@@ -152,8 +152,8 @@ def test_what_is_no_sound_is_left_to_the_worker(ring, way):
         way.speaker.send(data)
         ring.pass_on(1.0)
     fd = way.came.fileno()
-    assert [data for _, data in ring.unusual if data] == [report, b"\x00\x01stun"]
-    assert {where for where, _ in ring.unusual} == {fd}
+    assert [data for _, data, _ in ring.unusual if data] == [report, b"\x00\x01stun"]
+    assert {where for where, *_ in ring.unusual} == {fd}
     assert way.heard() == [packet(0), packet(1), packet(2)]
     ring.forget(fd)
     assert ring.unusual == []

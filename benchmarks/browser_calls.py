@@ -1,11 +1,12 @@
-"""Calls between browsers and plain phones through a real worker:
-`python -m benchmarks.browser_calls --calls 1000 --seconds 10`.
+"""Calls between browsers and plain phones through a relay:
+`python -m benchmarks.browser_calls --calls 1000 --seconds 10 --relays own,single,other`.
 
-One media worker on one core; browsers and phones on the other. Each browser checks its path (ICE),
-makes its keys (DTLS) and sends SRTP, each phone sends RTP, 50 packets a second each way; nothing is
-decoded. Shown are set-ups a second, loss, the delay that the worker adds (from before the send
-call to the kernel's stamp of the arrival, on a sample of the calls) and the worker's CPU time. The
-browsers' packets are sealed before the clock starts.
+One relay on one core: our own worker in batches ("own") or packet by packet ("single"), or another
+relay, as far as it is installed. Browsers and phones are on the other core. Each browser checks its
+path (ICE), makes its keys (DTLS) and sends SRTP, each phone sends RTP, 50 packets a second each
+way; nothing is decoded. Shown are set-ups a second, loss, the delay that the relay adds (from
+before the send call to the kernel's stamp of the arrival, on a sample of the calls) and the relay's
+CPU time. The browsers' packets are sealed before the clock starts.
 """
 
 from __future__ import annotations
@@ -23,15 +24,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from benchmarks.browser_legs import PASSWORD, check
+from benchmarks.browser_legs import check
+from benchmarks.browser_relays import RELAYS, Call, started
 from benchmarks.machine import Cores, cpu_seconds, describe, percentile
-from benchmarks.relays import HOST, PORTS
+from benchmarks.relays import HOST
 from benchmarks.rtp_generator import ADDRESS, MAX_BATCH, TIMESPEC, Batch, udp_socket
-from rtp.client import MediaWorkers
-from rtp.control import WebTerms
 from rtp.dtls import Dtls, DtlsContext, fingerprint_of, make_certificate
 from rtp.packet import HEADER
-from rtp.session import MediaSession, MediaSettings
 from rtp.srtp import Srtp
 
 PACKET_SECONDS = 0.02
@@ -118,20 +117,21 @@ class Browser:
 
     number: int
     socket: socket.socket
-    port: int
+    call: Call
 
-    def set_up(self, context: DtlsContext, named: tuple[str, ...]) -> Srtp:
+    def set_up(self, context: DtlsContext) -> Srtp:
         """Check the path, then shake hands.
 
         Raises:
-            TimeoutError: the worker says nothing.
+            TimeoutError: the relay says nothing.
         """
-        target, ends = (HOST, self.port), time.monotonic() + PATIENCE_SECONDS
+        call = self.call
+        target, ends = (HOST, call.browser_port), time.monotonic() + PATIENCE_SECONDS
         answer = None
         while answer is None and time.monotonic() < ends:
-            self.socket.sendto(check(f"ours{self.number}:theirs", self.number), target)
+            self.socket.sendto(check(call.username, self.number, call.password), target)
             answer = self._hear()
-        dtls = Dtls(context, "active", named)
+        dtls = Dtls(context, "active", (call.fingerprint,))
         dtls.begin(time.monotonic())
         while dtls.keys is None and time.monotonic() < ends:
             for datagram in dtls.to_send():
@@ -152,7 +152,7 @@ class Browser:
         while (left := ends - time.monotonic()) > 0:
             if select.select([self.socket], [], [], left)[0]:
                 data, source = self.socket.recvfrom(2048)
-                if source[1] == self.port:
+                if source[1] == self.call.browser_port:
                     return data
         return None
 
@@ -210,36 +210,21 @@ def drive(browsers: list[Stream], phones: list[Stream], sampled: int, seconds: f
     return delays
 
 
-async def opened(
-    media: MediaWorkers, phones: list[socket.socket], named: str
-) -> list[MediaSession]:
-    """Calls between browsers that have yet to come, and phones."""
-    sessions = []
-    for number, phone in enumerate(phones):
-        session = await media.open(HOST, HOST)
-        terms = WebTerms(f"ours{number}", PASSWORD, "theirs", (named,))
-        session.set_remote("a", None, 9, 9, "sendrecv", web=terms)
-        port = phone.getsockname()[1]
-        session.set_remote("b", HOST, port, port + 1, "sendrecv")
-        sessions.append(session)
-    return sessions
+async def measure(name: str, calls: int, seconds: float, cores: Cores) -> bool:
+    """One load; True if loss and delay are within their limits.
 
-
-async def measure(calls: int, seconds: float, cores: Cores) -> bool:
-    """One load; True if loss and delay are within their limits."""
-    now = datetime.now(UTC)
-    ours, theirs = make_certificate(now), make_certificate(now)
-    media = MediaWorkers(HOST, PORTS, 1, MediaSettings(certificate=ours))
-    await media.start()
-    try:
-        (pid,) = media.pids
-        if cores.switch is not None and cores.generator is not None:
-            os.sched_setaffinity(pid, {cores.switch})
+    Raises:
+        LookupError: there is no such relay here.
+    """
+    theirs = make_certificate(datetime.now(UTC))
+    async with started(name, cores.switch) as relay:
+        if cores.generator is not None:
             os.sched_setaffinity(0, {cores.generator})
         sampled = min(SAMPLED_CALLS, calls)
         here, there = phone_sockets(calls, sampled), phone_sockets(calls, sampled)
-        sessions = await opened(media, there, fingerprint_of(theirs.certificate))
-        srtp = await _set_up(sessions, here, DtlsContext(theirs), ours.certificate, pid)
+        ports = [(a.getsockname()[1], b.getsockname()[1]) for a, b in zip(here, there, strict=True)]
+        opened = await relay.connect(ports, fingerprint_of(theirs.certificate))
+        srtp = await _set_up(opened, here, DtlsContext(theirs), relay.pid)
         clear = [
             [HEADER.pack(0x80, 0, cycle, 160 * cycle, call) + PAYLOAD
              for cycle in range(round(seconds / PACKET_SECONDS))]
@@ -249,53 +234,47 @@ async def measure(calls: int, seconds: float, cores: Cores) -> bool:
             [packet for data in mine if (packet := one.seal(data)) is not None]
             for one, mine in zip(srtp, clear, strict=True)
         ]
-        browsers = streams_of(here, sealed, [one.a_port for one in sessions], 0.0)
-        half = PACKET_SECONDS / len(sessions) / 2
-        phones = streams_of(there, clear, [one.b_port for one in sessions], half)
-        cpu, begun = cpu_seconds([pid]), time.monotonic()
+        browsers = streams_of(here, sealed, [one.browser_port for one in opened], 0.0)
+        half = PACKET_SECONDS / len(opened) / 2
+        phones = streams_of(there, clear, [one.phone_port for one in opened], half)
+        cpu, begun = cpu_seconds([relay.pid]), time.monotonic()
         delays = await asyncio.to_thread(drive, browsers, phones, sampled, seconds)
-        cpu, elapsed = cpu_seconds([pid]) - cpu, time.monotonic() - begun
-        await asyncio.gather(*(session.close() for session in sessions))
-        ((_, left),) = await media.statuses()
-        assert left is not None and left.sessions == left.ports_in_use == 0, left
-        return _show(calls, browsers + phones, delays, cpu, elapsed)
-    finally:
-        await media.close()
+        cpu, elapsed = cpu_seconds([relay.pid]) - cpu, time.monotonic() - begun
+        await relay.close()
+        return _show(name, calls, browsers + phones, delays, cpu, elapsed)
 
 
 async def _set_up(
-    sessions: list[MediaSession],
-    sockets: list[socket.socket],
-    context: DtlsContext,
-    certificate: bytes,
-    pid: int,
+    calls: list[Call], sockets: list[socket.socket], context: DtlsContext, pid: int
 ) -> list[Srtp]:
     """Set every browser up, one after another, and show what it took."""
-    named = (fingerprint_of(certificate),)
     browsers = [
-        Browser(number, made, session.a_port)
-        for number, (made, session) in enumerate(zip(sockets, sessions, strict=True))
+        Browser(number, made, call)
+        for number, (made, call) in enumerate(zip(sockets, calls, strict=True))
     ]
     cpu, begun = cpu_seconds([pid]), time.monotonic()
-    srtp = [await asyncio.to_thread(one.set_up, context, named) for one in browsers]
+    srtp = [await asyncio.to_thread(one.set_up, context) for one in browsers]
     cpu, elapsed = cpu_seconds([pid]) - cpu, time.monotonic() - begun
     each = cpu / len(browsers)
     print(
         f"set-ups: {len(browsers) / elapsed:,.0f} a second, one at a time; {1e6 * each:,.0f} us of"
-        f" CPU of the worker each, {1 / max(each, 1e-9):,.0f} a second of a core"
+        f" CPU of the relay each, {1 / max(each, 1e-9):,.0f} a second of a core"
     )
     return srtp
 
 
-def _show(calls: int, streams: list[Stream], delays: list[int], cpu: float, elapsed: float) -> bool:
+def _show(
+    name: str, calls: int, streams: list[Stream], delays: list[int], cpu: float, elapsed: float
+) -> bool:
     sent, received = sum(one.sent for one in streams), sum(one.received for one in streams)
     loss = 100 * (1 - received / max(1, sent))
     p50, p99 = (percentile(delays, part) / 1e6 for part in (0.5, 0.99))
     late = percentile([late for one in streams for late in one.late], 0.99) * 1e3
     holds = loss <= MAX_LOSS_PERCENT and p99 <= MAX_DELAY_P99_MS
     print(
-        f"{calls} calls: {received / elapsed:,.0f} packets/s, {100 * cpu / elapsed:.1f} % of a"
-        f" core, {1e6 * cpu / max(1, received):.2f} us of CPU a packet, loss {loss:.3f} %,"
+        f"{name:6} {calls} calls: {received / elapsed:,.0f} packets/s,"
+        f" {100 * cpu / elapsed:.1f} % of a core,"
+        f" {1e6 * cpu / max(1, received):.2f} us of CPU a packet, loss {loss:.3f} %,"
         f" delay p50 {p50:.2f} ms p99 {p99:.2f} ms (generator late p99 {late:.2f} ms):"
         f" {'holds' if holds else 'does not hold'}"
     )
@@ -306,13 +285,19 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="benchmarks.browser_calls", description=__doc__)
     parser.add_argument("--calls", default="250,500,1000", help="how many, comma separated")
+    parser.add_argument("--relays", default="own", help=f"comma separated: {', '.join(RELAYS)}")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--quick", action="store_true")
     chosen = parser.parse_args()
     print(describe())
+    cores = Cores.pick()
     calls, seconds = ("50", 2.0) if chosen.quick else (chosen.calls, chosen.seconds)
     for count in map(int, calls.split(",")):
-        asyncio.run(measure(count, seconds, Cores.pick()))
+        for name in chosen.relays.split(","):
+            try:
+                asyncio.run(measure(name, count, seconds, cores))
+            except LookupError as why:
+                print(f"{name}: {why}")
     return 0
 
 

@@ -125,7 +125,7 @@ class Bench:
             self.outward.times += len(sealed)
 
 
-def check(username: str, number: int) -> bytes:
+def check(username: str, number: int, password: str = PASSWORD) -> bytes:
     """A nominating check as a browser sends it (RFC 8445 section 7.2)."""
     name = username.encode()
     body = struct.pack("!HH", 6, len(name)) + name + bytes(-len(name) % 4)
@@ -133,7 +133,7 @@ def check(username: str, number: int) -> bytes:
     body += struct.pack("!HH", 0x25, 0)
     head = struct.pack("!HHI", 1, len(body) + 24, 0x2112A442) + number.to_bytes(12, "big")
     message = head + body
-    message += struct.pack("!HH", 8, 20) + hmac.digest(PASSWORD.encode(), message, "sha1")
+    message += struct.pack("!HH", 8, 20) + hmac.digest(password.encode(), message, "sha1")
     message = message[:2] + struct.pack("!H", len(message) - 20 + 8) + message[4:]
     return message + struct.pack("!HHI", 0x8028, 4, zlib.crc32(message) ^ 0x5354554E)
 

@@ -60,12 +60,17 @@ class Rtpengine:
         opened: Ports = []
         for number, (a, b) in enumerate(phones):
             call = {"call-id": f"call{number}", "from-tag": "a", "ICE": "remove"}
-            to_b = self._ask({"command": "offer", "sdp": _sdp(a)} | call)
-            to_a = self._ask({"command": "answer", "to-tag": "b", "sdp": _sdp(b)} | call)
-            opened.append((_port_of(to_a), _port_of(to_b)))
+            to_b = self.ask({"command": "offer", "sdp": plain_sdp(a)} | call)
+            to_a = self.ask({"command": "answer", "to-tag": "b", "sdp": plain_sdp(b)} | call)
+            opened.append((port_of(to_a), port_of(to_b)))
         return opened
 
-    def _ask(self, question: dict[str, str]) -> bytes:
+    def ask(self, question: dict[str, str]) -> bytes:
+        """The answer to a question of its protocol.
+
+        Raises:
+            RuntimeError: it says no.
+        """
         self._cookie += 1
         body = b"".join(_text(part) for pair in sorted(question.items()) for part in pair)
         self._socket.send(b"%d d" % self._cookie + body + b"e")
@@ -80,14 +85,16 @@ def _text(text: str) -> bytes:
     return b"%d:%s" % (len(text), text.encode())
 
 
-def _sdp(port: int) -> str:
+def plain_sdp(port: int) -> str:
+    """The description of a plain phone."""
     return (
         f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
         f"m=audio {port} RTP/AVP 0\r\na=sendrecv\r\n"
     )
 
 
-def _port_of(answer: bytes) -> int:
+def port_of(answer: bytes) -> int:
+    """The port of the sound in a description."""
     return int(answer.partition(b"m=audio ")[2].split(b" ", 1)[0])
 
 
@@ -99,7 +106,7 @@ async def started(name: str, core: int | None) -> AsyncIterator[Relay]:
         LookupError: it isn't here, or can't be; one line.
     """
     if name == "rtpengine":
-        async with _rtpengine(core) as peer:
+        async with rtpengine(core) as peer:
             yield peer
         return
     batch_from = None if name == "epoll" else BATCH_FROM
@@ -120,7 +127,12 @@ async def started(name: str, core: int | None) -> AsyncIterator[Relay]:
 
 
 @contextlib.asynccontextmanager
-async def _rtpengine(core: int | None) -> AsyncIterator[Rtpengine]:
+async def rtpengine(core: int | None) -> AsyncIterator[Rtpengine]:
+    """It alone.
+
+    Raises:
+        LookupError: it isn't here; one line.
+    """
     program = shutil.which("rtpengine")
     if program is None:
         raise LookupError("it isn't installed (Debian package rtpengine-daemon)")

@@ -412,7 +412,7 @@ class Call:
         early_media.stop_ringing()
         heard = winner.description
         answering = early_media.answering(heard)
-        self.accept_caller(media.describe("a", heard, answering=answering, wide=True))
+        self.accept_caller(media.describe("a", heard, answering=answering, wide=True, fax=True))
         unsettled = early_media.settled is not None and answering is not early_media.settled
         self.renegotiation.begin(
             self.offer, heard, self.now(), moves=winner.moves, unsettled=unsettled

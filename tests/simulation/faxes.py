@@ -85,6 +85,18 @@ class FaxTerminal:
                 lines.append(self.image)
         return self.description("".join(lines))
 
+    def answers_first_offers(self) -> None:
+        """Have the phone answer calls with fax from the first, as a fax server does."""
+        phone = self.phone
+        phone._understands = lambda offer: self.takes or b"m=image" not in offer
+
+        def answer(direction: str = "sendrecv") -> bytes:
+            self.session = phone.rung
+            self.offers.append(phone.rung.incoming.request.description)
+            return self._answer(SessionDescription.parse(self.offers[-1]))
+
+        phone._sdp = answer
+
     @property
     def target(self) -> tuple[str, int]:
         """Where the switch wants its fax."""

@@ -5,7 +5,7 @@ import base64
 import pytest
 from exchange import Exchange
 from faxes import ATTRIBUTES, FaxTerminal
-from phones import sdp
+from phones import port_of, sdp
 
 from sip.sdp import SessionDescription
 
@@ -214,6 +214,110 @@ def test_a_fax_costs_what_a_call_of_its_length_costs(exchange):
         a.send(PAGES[0])
     cdr = ended(exchange, a)
     assert cdr.price_micros == -(-cdr.duration_ms // 1000) * 1000  # 60,000 micros a minute
+
+
+# T.38 in the first INVITE
+
+
+def dialled(exchange, media="", *, called=None, **more):
+    """Two fax terminals; the first calls the second (or `called`) with T.38 and other streams."""
+    lines = [
+        exchange.line(
+            f"+99532200000{index}", exchange.account(10_000_000), **(more if index == 2 else {})
+        )
+        for index in (1, 2)
+    ]
+    a, b = (
+        FaxTerminal(exchange.phone(line, f"198.51.100.{i}"), None)
+        for i, line in enumerate(lines, 1)
+    )
+    a.phone._description(), b.phone._description()  # their ports
+    b.answers_first_offers()
+    a.phone.register(), b.phone.register()
+    exchange.run(1.0)
+    a.session = a.phone.call(called or "+995322000002", a.description(media + a.image))
+    return a, b
+
+
+def test_a_call_is_a_fax_from_its_first_invite_on(exchange):
+    a, b = dialled(exchange)
+    exchange.run(3.0)
+    assert a.phone.status == 200
+    assert [(m.kind, m.port > 0) for m in SessionDescription.parse(b.offers[0]).media] == [
+        ("image", True)
+    ]
+    for description in (b.offers[0], a.session.remote_description):
+        assert tuple(f"{n}:{v}" if v else n for n, v in fax_of(description).attributes) == (
+            ATTRIBUTES
+        )
+    assert a.send(*PAGES) == b.received
+    assert b.send(*PAGES[:10]) == a.received
+    cdr = ended(exchange, a)
+    assert cdr.codec == "T38"
+    assert cdr.price_micros == -(-cdr.duration_ms // 1000) * 1000
+
+
+def test_a_fax_from_the_first_invite_on_may_become_a_talk(exchange):
+    a, b = dialled(exchange)
+    exchange.run(3.0)
+    a.send(PAGES[0])
+    del b.phone._sdp
+    a.back_to_sound()
+    exchange.run(1.0)
+    a.phone._remote_port[a.session] = port_of(a.session.remote_description)
+    assert hears(exchange, a, b) == [True, True]
+    assert ended(exchange, a).codec == "T38"
+
+
+@pytest.mark.parametrize("takes_sound", [True, False])
+def test_sound_and_fax_in_the_first_invite_both_reach_the_called_terminal(exchange, takes_sound):
+    port = 40_000
+    audio = f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+    a, b = dialled(exchange, audio)
+    b.sound = f"m=audio {port} RTP/AVP 0\r\n" if takes_sound else None
+    exchange.run(3.0)
+    assert a.phone.status == 200
+    for description, sound in ((b.offers[0], True), (a.session.remote_description, takes_sound)):
+        streams = SessionDescription.parse(description).media
+        assert [(m.kind, m.port > 0) for m in streams] == [("audio", sound), ("image", True)]
+    assert a.send(*PAGES) == b.received
+    assert ended(exchange, a).codec == "T38"
+
+
+def test_a_phone_without_fax_refuses_a_call_that_is_one(exchange):
+    a, b = dialled(exchange)
+    b.takes = False
+    exchange.run(3.0)
+    assert (a.phone.status, b.offers) == (488, [])
+    exchange.run_until_idle()
+    (cdr,) = exchange.store.cdrs()
+    assert (cdr.sip_status, cdr.duration_ms, cdr.price_micros) == (488, 0, 0)
+
+
+def test_a_phone_without_fax_takes_the_sound_of_a_call_that_offers_both(exchange):
+    a, b = dialled(exchange, "m=audio 40000 RTP/AVP 0\r\n")
+    b.answers_nothing, b.sound = True, "m=audio 40000 RTP/AVP 0\r\n"
+    exchange.run(3.0)
+    streams = SessionDescription.parse(a.session.remote_description).media
+    assert [(m.kind, m.port > 0) for m in streams] == [("audio", True), ("image", False)]
+    assert ended(exchange, a).codec == "PCMU"
+
+
+def test_a_line_that_requires_encryption_takes_no_call_that_is_a_fax(exchange):
+    a, b = dialled(exchange, srtp="required")
+    exchange.run(3.0)
+    assert (a.phone.status, b.offers) == (488, [])
+    exchange.run_until_idle()
+
+
+@pytest.mark.parametrize("service", ["*43", "*97"])
+def test_a_service_takes_no_call_that_is_a_fax(exchange, service):
+    a, _ = dialled(exchange, called=service)
+    exchange.run(3.0)
+    assert a.phone.status == 488
+    exchange.run_until_idle()
+    left = exchange.left()
+    assert left == dict.fromkeys(left, 0)
 
 
 KEY = base64.b64encode(bytes(30)).decode()

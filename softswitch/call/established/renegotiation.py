@@ -350,7 +350,7 @@ class Renegotiation:
         legs, offerer, offer = self._legs, passed.offerer, passed.offer
         self._state = Quiet()
         try:
-            answer = CallMedia.read_answered(body)
+            answer = CallMedia.read_with_fax(body)
             legs.media.answered(offer, answer)
             LegSecurity.of(session).check(answer)
         except SipError:
@@ -382,7 +382,7 @@ class Renegotiation:
         offerer = fetching.offerer
         self._state = Quiet()
         try:
-            offer = CallMedia.read_answered(body)
+            offer = CallMedia.read_with_fax(body)
         except SipError:
             offerer.reject(488, now)
             session.bye(now)
@@ -394,7 +394,7 @@ class Renegotiation:
     def _take_delayed_answer(self, delayed: Delayed, body: bytes, now: float) -> None:
         legs, side = self._legs, delayed.side
         self._state = Quiet()
-        answer = CallMedia.read_answered(body)
+        answer = CallMedia.read_with_fax(body)
         legs.media.answered(delayed.offer, answer)
         legs.learn(side, answer)
         legs.learn(other(side), delayed.offer)

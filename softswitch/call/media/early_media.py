@@ -62,7 +62,7 @@ class EarlyMedia:
     def read_offer(self) -> None:
         """Raises SipError: the INVITE's offer can't be used."""
         if self._legs.request.description:
-            self.offer = CallMedia.read(self._legs.request.description)
+            self.offer = CallMedia.read_with_fax(self._legs.request.description)
 
     @property
     def signalling(self) -> str:
@@ -105,7 +105,7 @@ class EarlyMedia:
         if self.offer is None:
             return b"", security
         media = self._legs.media
-        return media.describe("b", self.offer, wide=wide, security=security), security
+        return media.describe("b", self.offer, wide=wide, security=security, fax=True), security
 
     @property
     def can_offer_more(self) -> bool:
@@ -156,7 +156,7 @@ class EarlyMedia:
             security.check(heard)
             legs.media.answered(self.offer, heard)
             legs.media.join("b", security)
-            body = legs.media.describe("a", heard, answering=self.answering(heard))
+            body = legs.media.describe("a", heard, answering=self.answering(heard), fax=True)
             legs.media.learn("b", heard, session.dialog.flow.peer[0])
         except SipError:
             return b""

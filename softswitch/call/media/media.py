@@ -159,9 +159,8 @@ class CallMedia:
         return _usable(SessionDescription.parse(body))
 
     @staticmethod
-    def read_answered(body: bytes) -> SessionDescription:
-        """Parse a description of a peer in an answered call, where T.38 may take the place of the
-        sound.
+    def read_with_fax(body: bytes) -> SessionDescription:
+        """Parse a peer's description where T.38 may take the place of the sound.
 
         Raises:
             SipError: 400 not SDP, 488 no audio and no fax that can be relayed.
@@ -200,7 +199,7 @@ class CallMedia:
             before: what an offer of ours said to this side last.
             wide: offer what we can transcode, too; always done to a side that needs it.
             security: of a leg that isn't this side's yet.
-            fax: the call is answered, so that T.38 crosses, too.
+            fax: T.38 crosses, too; never where the switch talks with a leg itself.
 
         Raises:
             SipError: 488; an answer can't be as secure as it must be.
@@ -316,7 +315,7 @@ class CallMedia:
 
     def widens(self, heard: SessionDescription) -> bool:
         """True if an offer that was refused can be repeated with more codecs."""
-        return bool(self._added(_codecs_of(heard)))
+        return not is_fax_alone(heard) and bool(self._added(_codecs_of(heard)))
 
     def _added(self, said: tuple[Codec, ...]) -> tuple[Codec, ...]:
         return added_to(said) if self._may_transcode else ()

@@ -414,7 +414,9 @@ class Ringing:
         """
         offer = self._early_media.offer
         try:
-            description = CallMedia.read(response.description or session.remote_description)
+            answer = response.description or session.remote_description
+            # Fax alone answers an offer of it; it is never the first offer of a called leg.
+            description = (CallMedia.read if offer is None else CallMedia.read_with_fax)(answer)
             LegSecurity.of(session).check(description)
             if offer is not None and hunt.branches.terms(session).confirmation is None:
                 self._legs.media.answered(offer, description)

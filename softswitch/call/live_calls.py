@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sip.dialog import DialogId
 from softswitch.call.charging.accounting import Record
+from softswitch.call.letters import HangUp
 from softswitch.subscribers.directory import Line
 
 if TYPE_CHECKING:
@@ -91,6 +92,13 @@ class LiveCalls:
             any(record.trunk == name for record in call.payers.records)
             for call in self.by_id.values()
         )
+
+    def end_unanswered(self) -> None:
+        """End the calls that nobody has answered yet, since the switch stops; their callers get
+        480."""
+        for call in list(self.by_id.values()):
+            if not call.answered:
+                call.post(HangUp("restart"))
 
     async def all_ended(self) -> None:
         """Wait until the last call has ended and is settled."""

@@ -83,6 +83,8 @@ FIGURES_SECONDS = 5.0
 MAIL_SECONDS = 5.0
 """The interval between looks into the outbox."""
 
+DRAIN_RINGING_SECONDS = 20.0
+"""Calls that ring when the switch stops have so long to be answered: phones may be gone."""
 DRAIN_SILENCE_SECONDS = 10.0
 """A call without sound for so long isn't waited for when the switch stops: its phones are gone."""
 
@@ -396,7 +398,10 @@ class Server:
             self._loop.create_task(_wait(self._hurry)),
         ]
         limit = self._config.calls.drain_seconds
+        end_unanswered = self.switch.live_calls.end_unanswered
+        ringing = self._loop.call_later(min(limit, DRAIN_RINGING_SECONDS), end_unanswered)
         await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        ringing.cancel()
         for wait in waits:
             wait.cancel()
 

@@ -263,7 +263,7 @@ class Call:
         priced = self._admit()
         await self._check_parallel(priced)
         await self._authorize(priced)
-        attempts = await self.context.dialer.attempts(priced, self.request)
+        attempts = await self.context.dialer.attempts(priced, self.id, self.request)
         try:
             outcome = await self._ring(attempts)
         except Refusal as refusal:

@@ -76,7 +76,7 @@ class PlacedCall(Call):
         destination = stages.to_line(line.number, self.line_ids)
         if destination.forward is not None or not destination.bindings:
             raise Refusal(480, "completion_no_phone")
-        attempts = await self.context.dialer.ring(destination, identity, self.request)
+        attempts = await self.context.dialer.ring(destination, identity, self.id, self.request)
         attempt = structs.replace(attempts[0], seconds=seconds)
         self._branches = branches = Branches(self.context.signalling.agent, attempt)
         self.line_ids.add(line.id)
@@ -148,7 +148,9 @@ class CallbackCall(PlacedCall):
         if ended is not None:
             self.done = ended.ended_by not in ENDED_BY_SWITCH
             return ended
-        outcome = await self._ring(await self.context.dialer.attempts(priced, self.request))
+        outcome = await self._ring(
+            await self.context.dialer.attempts(priced, self.id, self.request)
+        )
         if isinstance(outcome, Ending):
             self.done = outcome.ended_by not in ENDED_BY_SWITCH
             return outcome

@@ -22,7 +22,7 @@ def test_calls_that_ring_end_with_480_and_a_cdr_and_others_go_on(exchange):
     for phone in phones:
         phone.register()
     exchange.run(1.0)
-    to_talking, to_ringing, to_dead, talking, ringing, dead = phones
+    to_talking, to_ringing, to_dead, _, ringing, dead = phones
     ringing.behaviour.answer = 0
     sessions = [
         caller.call(line.number)

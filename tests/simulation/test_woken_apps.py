@@ -108,6 +108,8 @@ def test_a_call_that_wakes_nobody_ends_after_its_wait(status):
     assert office.ana.status == 480
     (facts,) = (facts for event, facts in office.exchange.log.warnings if event == "app not woken")
     assert facts["line"] == BEKA and "token" not in str(facts)
+    (cdr,) = office.exchange.store.cdrs()
+    assert facts["call"] == cdr.call_id
     office.close()
 
 

@@ -57,7 +57,9 @@ class AppWaker:
         """How long a call to a line waits for its apps; 0: it has none that can be woken."""
         return self._seconds if self._url and line.has_apps_to_wake else 0.0
 
-    def wake(self, line: Line, bindings: Iterable[Binding], identity: Identity) -> None:
+    def wake(
+        self, line: Line, bindings: Iterable[Binding], identity: Identity, call_id: str
+    ) -> None:
         """Send a push message to each app of a line that isn't registered."""
         if not self._url or not line.has_apps_to_wake:
             return
@@ -67,21 +69,24 @@ class AppWaker:
                 continue
             for address in device.push_addresses:
                 if len(self._under_way) >= MAX_UNDER_WAY:
-                    self._log.warning("app not woken", line=line.number, why="too many at once")
+                    self._failed(call_id, line, "too many at once")
                     return
                 body = push_body(address, identity)
-                task = self._loop.create_task(self._send(line, body))
+                task = self._loop.create_task(self._send(call_id, line, body))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
 
-    async def _send(self, line: Line, body: bytes) -> None:
+    async def _send(self, call_id: str, line: Line, body: bytes) -> None:
         try:
             status = await self._post(self._url, body)
         except OSError as error:
-            self._log.warning("app not woken", line=line.number, why=str(error))
+            self._failed(call_id, line, str(error))
             return
         if not 200 <= status < 300:
-            self._log.warning("app not woken", line=line.number, why=f"the gateway says {status}")
+            self._failed(call_id, line, f"the gateway says {status}")
+
+    def _failed(self, call_id: str, line: Line, why: str) -> None:
+        self._log.warning("app not woken", call=call_id, line=line.number, why=why)
 
 
 def push_body(address: PushAddress, identity: Identity) -> bytes:

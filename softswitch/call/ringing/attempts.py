@@ -99,11 +99,17 @@ class Dialer:
         self.trusts = trusts
 
     async def attempts(
-        self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
+        self,
+        priced: PricedRoute,
+        call_id: str,
+        request: Request,
+        extra: Fields = (),
+        hops: int = 1,
     ) -> list[Attempt]:
         """The attempts for a priced leg, in order.
 
         Args:
+            call_id: of our call, for the log.
             extra: further fields of the INVITEs.
             hops: how many the call has made inside the switch, this one included.
 
@@ -111,12 +117,13 @@ class Dialer:
             Refusal: 503, no trunk can be reached; 483, too many hops.
         """
         presented = priced.presented
-        return await self.ring(presented.route, presented.identity, request, extra, hops)
+        return await self.ring(presented.route, presented.identity, call_id, request, extra, hops)
 
     async def ring(
         self,
         destination: Route,
         identity: Identity,
+        call_id: str,
         request: Request,
         extra: Fields = (),
         hops: int = 1,
@@ -130,13 +137,18 @@ class Dialer:
         if isinstance(destination, ToService):
             raise Refusal(404, "service_not_dialled")
         if isinstance(destination, ToLine):
-            return self._ring_line(destination, identity, left, extra)
+            return self._ring_line(destination, identity, call_id, left, extra)
         # The caller's location goes to emergency services alone.
         location = location_of(request) if destination.emergency else Location()
         return await self._ring_trunks(destination, identity, left, extra, location)
 
     def _ring_line(
-        self, destination: ToLine, identity: Identity, max_forwards: int, extra: Fields
+        self,
+        destination: ToLine,
+        identity: Identity,
+        call_id: str,
+        max_forwards: int,
+        extra: Fields,
     ) -> list[Attempt]:
         """The phones of the highest q at once, then those of the next (RFC 3261 section 16.6);
         nearly always that is one attempt."""
@@ -159,7 +171,7 @@ class Dialer:
             return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
         bindings = self._silent_contacts.left_out(destination.bindings)
         groups = [list(group) for _, group in groupby(bindings, lambda b: b.q)]
-        self._waker.wake(line, destination.bindings, identity)
+        self._waker.wake(line, destination.bindings, identity, call_id)
         if not groups:
             waits = max(limits.park_seconds, self._waker.wait_seconds(line))
             return [Attempt((), waits, phones=phones, rings_seconds=seconds)]

@@ -157,7 +157,7 @@ class Forwarding:
         diversion = Diversion(line.number, status)
         fields = diversion.fields(meter.record.called, self._domain)
         hops = 1 + len(self._lines)
-        return await self._dialer.attempts(meter.priced, legs.request, fields, hops)
+        return await self._dialer.attempts(meter.priced, legs.id, legs.request, fields, hops)
 
 
 def _numbers(redirection: Response) -> list[str]:

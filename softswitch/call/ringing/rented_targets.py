@@ -142,7 +142,9 @@ class RentedTargets:
         else:
             route = self._to_server(target.value)
         fields = Diversion(self._number, REACHED_BY).fields(route.number, self._domain)
-        rung = await self._dialer.ring(route, legs.identity("a"), legs.request, fields, OWN_HOPS)
+        rung = await self._dialer.ring(
+            route, legs.identity("a"), legs.id, legs.request, fields, OWN_HOPS
+        )
         at_once = max(len(attempt.invitations) for attempt in rung)
         questions = await self._ask(at_once) if target.confirm else [None] * at_once
         return [_timed(attempt, target, meter, questions) for attempt in rung]

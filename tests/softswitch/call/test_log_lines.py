@@ -15,7 +15,6 @@ OF_NO_CALL = {
     "a recording waits for the next start",  # likewise
     "a recording was cut short",
     "a sound can't be fetched",  # the shelf's store; its id is in the line
-    "app not woken",  # the push gateway's failure, found by the line
 }
 LEVELS = {"info", "warning", "error", "exception"}
 

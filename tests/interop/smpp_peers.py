@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import smpp34
+from switchboard import Switchboard
 
 RECEIPT = 0x04
 TEXTS = """prefix,destination,connect_fee,per_minute,initial_increment,increment
@@ -81,3 +82,28 @@ async def business(port: int, password: str = "secret1") -> AsyncIterator[smpp34
         yield await client.connect()
     finally:
         await client.stop()
+
+
+def opened(board: Switchboard, carrier_port: int, messages: int, *carrier: str) -> Switchboard:
+    """The board, once account 1 may send as Citynet by the client "shop", has so many messages, and
+    a carrier takes 995599; not started yet.
+
+    Args:
+        carrier: more options of the carrier.
+    """
+    (board.folder / "texts.csv").write_text(TEXTS)
+    target = f"smpp://us:pw@127.0.0.1:{carrier_port}"
+    for command in (
+        ["tariff", "import", "texts.csv", "--name", "sms"],
+        ["wallet", "offer", "sms", str(messages), "--price", "1"],
+        ["wallet", "buy", "1", "sms", str(messages), "--purchase-id", "first"],
+        ["sms", "grant", "1", "yes"],
+        ["sms", "contract", "accept", "1"],
+        ["sms", "sender", "add", "1", "Citynet"],
+        ["sms", "sender", "approve", "1", "Citynet"],
+        ["sms", "client", "add", "shop", "--account", "1", "--system-id", "shop",
+         "--password", "secret1", "--from", "127.0.0.0/8"],
+        ["sms", "carrier", "add", "alpha", "--target", target, "--prefix", "995599", *carrier],
+    ):  # fmt: skip
+        board.text(*command)
+    return board

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from foreign_gateway import DELIVERED, Gateway
-from smpp_peers import TEXTS, Carrier
+from smpp_peers import Carrier, opened
 from switchboard import Switchboard, free_ports, until
 
 from smpp import gsm, segments
-from softswitch.cli.main import run
 
 KINDS = (
     ("Hello", False),
@@ -36,22 +35,7 @@ def ports() -> list[int]:
 @pytest.fixture
 def board(make_board, ports: list[int]) -> Switchboard:
     """A switch whose account 1 may send as Citynet, with 200 SMS."""
-    made = make_board(SMPP__LISTEN=f"127.0.0.1:{ports[0]}")
-    (made.folder / "texts.csv").write_text(TEXTS)
-    target = f"smpp://us:pw@127.0.0.1:{ports[1]}"
-    for command in (
-        ["tariff", "import", str(made.folder / "texts.csv"), "--name", "sms"],
-        ["wallet", "offer", "sms", "200", "--price", "1"],
-        ["wallet", "buy", "1", "sms", "200", "--purchase-id", "first"],
-        ["sms", "grant", "1", "yes"],
-        ["sms", "contract", "accept", "1"],
-        ["sms", "sender", "add", "1", "Citynet"],
-        ["sms", "sender", "approve", "1", "Citynet"],
-        ["sms", "client", "add", "shop", "--account", "1", "--system-id", "shop",
-         "--password", "secret1", "--from", "127.0.0.0/8"],
-        ["sms", "carrier", "add", "alpha", "--target", target, "--prefix", "995599"],
-    ):  # fmt: skip
-        assert run(["-c", str(made.folder / "softswitch.toml"), *command]) == 0
+    made = opened(make_board(SMPP__LISTEN=f"127.0.0.1:{ports[0]}"), ports[1], 200)
     made.start()
     return made
 

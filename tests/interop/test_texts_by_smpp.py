@@ -10,14 +10,13 @@ import ssl
 import pytest
 import smpp34
 from certificates import Authority
-from smpp_peers import RECEIPT, TEXTS, Carrier, business
+from smpp_peers import RECEIPT, Carrier, business, opened
 from switchboard import ANA, Switchboard, free_ports, until
 
 from smpp.bodies import Bind
 from smpp.codes import Command
 from smpp.endpoint import connect
 from smpp.session import Bound, Event
-from softswitch.cli.main import run
 
 GEORGIAN = "გამარჯობა, ანა! " * 7
 
@@ -30,23 +29,7 @@ def ports() -> list[int]:
 @pytest.fixture
 def board(make_board, ports: list[int]) -> Switchboard:
     """A switch whose account 1 may send as Citynet, with 100 SMS; the carrier takes 995599."""
-    made = make_board(SMPP__LISTEN=f"127.0.0.1:{ports[0]}")
-    (made.folder / "texts.csv").write_text(TEXTS)
-    target = f"smpp://us:pw@127.0.0.1:{ports[1]}"
-    for command in (
-        ["tariff", "import", str(made.folder / "texts.csv"), "--name", "sms"],
-        ["wallet", "offer", "sms", "100", "--price", "1"],
-        ["wallet", "buy", "1", "sms", "100", "--purchase-id", "first"],
-        ["sms", "grant", "1", "yes"],
-        ["sms", "contract", "accept", "1"],
-        ["sms", "sender", "add", "1", "Citynet"],
-        ["sms", "sender", "approve", "1", "Citynet"],
-        ["sms", "client", "add", "shop", "--account", "1", "--system-id", "shop",
-         "--password", "secret1", "--from", "127.0.0.0/8"],
-        ["sms", "carrier", "add", "alpha", "--target", target, "--prefix", "995599",
-         "--window", "20"],
-    ):  # fmt: skip
-        assert run(["-c", str(made.folder / "softswitch.toml"), *command]) == 0
+    made = opened(make_board(SMPP__LISTEN=f"127.0.0.1:{ports[0]}"), ports[1], 100, "--window", "20")
     made.start()
     return made
 

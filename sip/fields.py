@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sip import grammar
 from sip.errors import ParseError
@@ -27,6 +28,7 @@ _COMPACT = {
 
 _known_names: dict[bytes, bytes] = {}
 """Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
+_name_of = _known_names.__getitem__
 
 _PLAIN_FIELD = re.compile(rb"\r\n([^:\r\n]*):[ \t]*([^\r\n]*[^ \t\r\n]|)")
 _OF_PROXIES = (b"via", b"record-route", b"route")
@@ -38,6 +40,23 @@ def breaks(lines: list[bytes]) -> bool:
     """True if there is a line end within a line."""
     text = b"".join(lines)
     return b"\n" in text or b"\r" in text
+
+
+_line = b"\r\n%s: %s".__mod__
+"""The line of a field, behind the line above it."""
+
+
+def write(start: bytes, fields: Sequence[Field], body: bytes, copied: bytes = b"") -> bytes:
+    """A message of a start line, lines that are copied as they came, fields, Content-Length and
+    body.
+
+    Raises:
+        ValueError: a field holds CR or LF, with which its value would begin a line of its own.
+    """
+    lines = b"".join(map(_line, fields))
+    if not lines.count(b"\n") == lines.count(b"\r") == len(fields):
+        raise ValueError("a header field can't hold CR or LF")
+    return b"%s%s%s\r\nContent-Length: %d\r\n\r\n%s" % (start, copied, lines, len(body), body)
 
 
 Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]
@@ -53,7 +72,7 @@ def index_plain(head: bytes) -> Index | None:
     """
     try:
         names, values = zip(*_PLAIN_FIELD.findall(head), strict=True)
-        keys = [*map(_known_names.__getitem__, names)]
+        keys = tuple(map(_name_of, names))
     except (KeyError, ValueError):  # an unknown name; no field at all
         return None
     # As many fields as line ends: none was passed over, and no CR or LF is a stray one, since a
@@ -66,7 +85,7 @@ def index_plain(head: bytes) -> Index | None:
 
 
 def _repeating(
-    indexed: dict[bytes, bytes], keys: list[bytes], values: tuple[bytes, ...]
+    indexed: dict[bytes, bytes], keys: tuple[bytes, ...], values: tuple[bytes, ...]
 ) -> Index | None:
     """The index of a message that proxies have passed on; None if it repeats anything else."""
     repeated = {

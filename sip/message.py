@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import MAX_VALUE_BYTES, Field, index, index_plain
+from sip.fields import MAX_VALUE_BYTES, Field, breaks, index, index_plain, write
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -43,17 +43,17 @@ _PLAIN_REQUEST_URI = re.compile(grammar.PLAIN_URI)
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
 _NEEDED = frozenset(_ONCE)
-_COLON, _LINE_END = b": ", b"\r\n"
 _NO_TAGS: frozenset[bytes] = frozenset()
+_RECORD_ROUTE = b"\r\nRecord-Route: "
 _ALL_COPIED = frozenset({b"via", *_ONCE})
 """Into a response (section 8.2.6.2)."""
 _UP_TO_TAG = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
 _AFTER_TAG = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
 _BEFORE_TAG = itemgetter(b"via", b"from", b"to")
 _BEHIND_TAG = itemgetter(b"call-id", b"cseq")
-_Copied = tuple[bytes, bytes, int, bool]
-"""The part that all responses to a request copy: the lines up to To, the lines behind it, their
-number, and True if To needs a tag."""
+_Copied = tuple[bytes, bytes, bool]
+"""The part that all responses to a request copy: the lines up to To, the lines behind it, and True
+if To needs a tag."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -347,14 +347,6 @@ class Message:
     def __bytes__(self) -> bytes:
         return self.raw
 
-    def _join(self, head: bytes, line_ends: int, body: bytes) -> None:
-        """Write the message from its lines, without Content-Length; none of the values in them may
-        begin a line of its own."""
-        if head.count(b"\n") != line_ends or head.count(b"\r") != line_ends:
-            raise ValueError("a header field can't hold CR or LF")
-        self.body = body
-        self.raw = b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
-
 
 def read_contacts(elements: list[bytes]) -> list[NameAddr]:
     """The values of a Contact field from its elements; "*" gives none.
@@ -370,6 +362,14 @@ def read_contacts(elements: list[bytes]) -> list[NameAddr]:
 @lru_cache(maxsize=256)  # every message of a phone allows and supports the same
 def _tags(value: bytes) -> frozenset[bytes]:
     return frozenset(map(bytes.lower, split_list(value)))
+
+
+@lru_cache(maxsize=256)
+def _status_line(status: int, reason: str) -> bytes:
+    line = b"SIP/2.0 %d %s" % (status, octets(reason))
+    if breaks([line]):
+        raise ValueError("a reason can't hold CR or LF")
+    return line
 
 
 def _text_of(group: bytes | None) -> str | None:
@@ -407,9 +407,11 @@ class Request(Message):
         Raises:
             ValueError: a field or the URI holds CR or LF.
         """
+        if b"\n" in uri or b"\r" in uri:
+            raise ValueError("a URI can't hold CR or LF")
         request = cls(method, uri)
-        start = b"%s %s SIP/2.0" % (method.encode("ascii"), uri)
-        request._join(_LINE_END.join((start, *map(_COLON.join, fields))), len(fields), body)
+        request.body = body
+        request.raw = write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)
         if fields and fields[0][0] == b"Via":
             plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
             if plain is not None:  # its transaction will ask for it at once
@@ -448,10 +450,10 @@ class Request(Message):
 
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
-        value = self._needed(b"via")
-        if ":" in host or not (self.proven or _PLAIN_VIA.fullmatch(value)):
+        if ":" in host or not (self.proven or _PLAIN_VIA.fullmatch(self._needed(b"via"))):
             self._stamp_any(host, port)
             return
+        value = self.values[b"via"]
         if b";rport" in value:
             value = value.replace(b";rport", b";rport=%d" % port)
         elif self.sent_by[0] == host:
@@ -505,40 +507,37 @@ class Request(Message):
         """
         if reason is None:
             reason = REASONS.get(status, "")
-        start, end, line_ends, untagged = self._copied or self._copy()
+        response = Response(status, reason)
+        response.body = body
+        response.raw = self.write_response(status, reason, to_tag, fields, body)
+        return response
+
+    def write_response(
+        self, status: int, reason: str, to_tag: str | None, fields: Sequence[Field], body: bytes
+    ) -> bytes:
+        """The octets of :meth:`respond`, for a response of which nothing else is needed."""
+        start, end, untagged = self._copied or self._copy()
         if to_tag is not None and untagged:
             start = b"%s;tag=%s" % (start, to_tag.encode("ascii"))
         values = self.values
         if b"record-route" in values and 100 < status < 300:
-            routes = self.get_all(b"record-route")
-            end += b"".join(b"\r\nRecord-Route: " + route for route in routes)
-            line_ends += len(routes)
+            end += b"".join(map(_RECORD_ROUTE.__add__, self.get_all(b"record-route")))
         if status == 100 and b"timestamp" in values:
             end += b"\r\nTimestamp: " + values[b"timestamp"]
-            line_ends += 1
-        copied = b"SIP/2.0 %d %s%s%s" % (status, octets(reason), start, end)
-        response = Response(status, reason)
-        response._join(
-            _LINE_END.join((copied, *map(_COLON.join, fields))), line_ends + len(fields), body
-        )
-        return response
+        return write(_status_line(status, reason), fields, body, start + end)
 
     def _copy(self) -> _Copied:
         values = self.values
         if self.repeated is None and values.keys() >= _ALL_COPIED:
             start = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s" % _BEFORE_TAG(values)
             end = b"\r\nCall-ID: %s\r\nCSeq: %s" % _BEHIND_TAG(values)
-            self._copied = (start, end, 5, self._untagged(values[b"to"]))
+            self._copied = (start, end, self._untagged(values[b"to"]))
             return self._copied
         lines = [b"\r\nVia: " + value for value in self.get_all(b"via")]
         lines += [name + values[key] for name, key in _UP_TO_TAG if key in values]
         behind = [name + values[key] for name, key in _AFTER_TAG if key in values]
-        self._copied = (
-            b"".join(lines),
-            b"".join(behind),
-            len(lines) + len(behind),
-            b"to" in values and self._untagged(values[b"to"]),
-        )
+        untagged = b"to" in values and self._untagged(values[b"to"])
+        self._copied = (b"".join(lines), b"".join(behind), untagged)
         return self._copied
 
     def _untagged(self, to: bytes) -> bool:
@@ -577,8 +576,8 @@ class Response(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         response = cls(status, reason)
-        start = b"SIP/2.0 %d %s" % (status, octets(reason))
-        response._join(_LINE_END.join((start, *map(_COLON.join, fields))), len(fields), body)
+        response.body = body
+        response.raw = write(_status_line(status, reason), fields, body)
         return response
 
     def validate(self) -> None:

@@ -9,6 +9,7 @@ Python. A property test compares the two.
 from __future__ import annotations
 
 import re
+from functools import lru_cache, partial
 from operator import itemgetter
 
 from sip import grammar
@@ -36,15 +37,16 @@ _STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)\r\n")
 
 _CSEQ = rb"([0-9]{1,9}) ([A-Z]+)"
 _MAX_FORWARDS = rb"([0-9]{1,2})"
-_REQUEST_URI = grammar.PLAIN_URI + rb"(?:;transport=[a-z]+)?(?:;ob)?"
+_URI = rb"(" + grammar.PLAIN_URI + rb")"
+_REQUEST_URI = _URI + rb"(?:;transport=[a-z]+)?(?:;ob)?"
 _CALL_ID = rb"(" + PLAIN_CALL_ID + rb")"
 _ADDRESS = (
     # In <>; or bare: without a name, and without a comma in its user (RFC 3261 section 20).
     rb"(?=[^<\n]*<[^>\n]*>|[^<>\",\n]*(?:\n|\Z))"
     rb"(?:" + grammar.TOKEN + rb" ?(?=<))?"
-    + grammar.PLAIN_NAME + rb"<?" + grammar.PLAIN_URI + rb">?" + grammar.PLAIN_TAG
+    + grammar.PLAIN_NAME + rb"<?" + _URI + rb">?" + grammar.PLAIN_TAG
 )  # fmt: skip
-"""From or To; the groups are those of :data:`sip.grammar.PLAIN_NAME_ADDR`."""
+"""From or To; its groups are the name, the URI, the URI's four parts, and the tag."""
 _CONTACT = rb"(?:<(" + PLAIN_TARGET + rb")>|[^\n]*)"
 
 
@@ -56,12 +58,12 @@ def _lines(*patterns: bytes) -> re.Pattern[str]:
 _REQUEST = _lines(
     grammar.PLAIN_VIA, _REQUEST_URI, _MAX_FORWARDS, _CSEQ, _CALL_ID, _ADDRESS, _ADDRESS, _CONTACT
 )
-_VALUES = (2, 3, 5, 11, 12, 13, 14, 20, 26, 27)
-_REQUEST_URI_PARTS, _FROM_URI, _TO_URI = (7, 8, 9, 10), (16, 17, 18, 19), (22, 23, 24, 25)
-"""Its groups."""
+_REQUEST_VALUES = itemgetter(2, 3, 5, 7, 12, 13, 14, 15, 17, 22, 24, 29, 30)
 _OF_REQUEST = itemgetter(b"max-forwards", b"cseq", b"call-id", b"from", b"to")
 _RESPONSE = _lines(PLAIN_VIA_BRANCH, _CSEQ, _CALL_ID, _ADDRESS, _ADDRESS, _CONTACT)
+_RESPONSE_VALUES = itemgetter(1, 2, 3, 4, 11, 18, 19)
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
+_cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a function of Python
 
 
 def read_plain(data: bytes) -> Request | Response | None:
@@ -116,29 +118,35 @@ def _prove_request(request: Request, values: dict[bytes, bytes]) -> None:
     found = _REQUEST.fullmatch(needed.decode("utf-8", "surrogateescape"))
     if found is None:
         return
-    host, port, branch, hops, number, method, call_id, from_tag, to_tag, target = found.group(
-        *_VALUES
-    )
+    (
+        host, port, request.branch, uri, hops, number, method, request.call_id,
+        from_uri, request.from_tag, to_uri, request.to_tag, target,
+    ) = _REQUEST_VALUES(found)  # fmt: skip
     if method != request.method:
         return
-    request.sent_by = (host.lower(), None if port is None else int(port))
-    request.branch = branch
+    request.sent_by = _sent_by(host, port)
     request.max_forwards = int(hops)
-    request.cseq = CSeq(int(number), method)
-    request.call_id = call_id
-    request.from_tag = from_tag
-    request.to_tag = to_tag
-    request.plain_target = None if target is None else target.encode("ascii")
+    request.cseq = _cseq((int(number), method))
+    request.plain_target = target and target.encode("ascii")
     request.proven = True
-    if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
-        request.from_uri = _uri(*found.group(*_FROM_URI))
-        request.to_uri = _uri(*found.group(*_TO_URI))
+    if request.to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
+        request.from_uri = _uri(from_uri)
+        request.to_uri = _uri(to_uri)
         if b";" not in request.raw_uri:
-            request.uri = _uri(*found.group(*_REQUEST_URI_PARTS))
+            request.uri = _uri(uri)
 
 
-def _uri(scheme: str, user: str | None, host: str, port: str | None) -> Uri:
-    return Uri(scheme, user, None, host.lower(), None if port is None else int(port))
+# A phone writes the same in all its requests, above all in the one that answers a challenge.
+
+
+@lru_cache(maxsize=1024)
+def _uri(plain: str) -> Uri:
+    return Uri.parse(plain.encode("ascii"))
+
+
+@lru_cache(maxsize=1024)
+def _sent_by(host: str, port: str | None) -> tuple[str, int | None]:
+    return host.lower(), None if port is None else int(port)
 
 
 def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:
@@ -152,13 +160,13 @@ def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:
     found = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
     if found is None:
         return
-    branch, number, method, call_id, from_tag, to_tag, target = found.group(1, 2, 3, 4, 10, 16, 17)
+    branch, number, method, call_id, from_tag, to_tag, target = _RESPONSE_VALUES(found)
     if target is None and b"contact" in values:
         return  # a session reads it, so it must be sound
     response.branch = branch
-    response.cseq = CSeq(int(number), method)
+    response.cseq = _cseq((int(number), method))
     response.call_id = call_id
     response.from_tag = from_tag
     response.to_tag = to_tag
-    response.plain_target = None if target is None else target.encode("ascii")
+    response.plain_target = target and target.encode("ascii")
     response.proven = True

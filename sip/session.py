@@ -397,8 +397,8 @@ class Session:
         if self.incoming is not None:
             self.incoming.superseded()
         self.incoming = IncomingInvite(self, transaction)
-        trying = transaction.request.respond(100, "Trying")
-        self.stack.layer.respond(transaction, trying, now)
+        trying = transaction.request.write_response(100, "Trying", None, (), b"")
+        self.stack.layer.respond(transaction, 100, trying, now)
 
     def invite_unheard(self, now: float) -> None:
         """Our reliable provisional response was never acknowledged (RFC 3262 section 3)."""
@@ -450,7 +450,7 @@ class Session:
         request = transaction.request
         extra = self.refresher.agree(self, request, now) if status == 200 else ()
         response = self._response(status, None, body, extra, request)
-        self.stack.layer.respond(transaction, response, now)
+        self.stack.layer.respond(transaction, status, response.raw, now)
 
     def accept_refer(self, flow: Flow, now: float) -> None:
         """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
 from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
-from sip.errors import ParseError
+from sip.errors import REASONS, ParseError
 from sip.fields import Field, Fields
 from sip.flow import Address, Flow
 from sip.grammar import octets
@@ -115,14 +115,10 @@ class Stack:
         body: bytes = b"",
     ) -> None:
         """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
-        response = request.respond(
-            status,
-            reason,
-            to_tag=self.tag_for(request),
-            fields=(*fields, self._server),
-            body=body,
-        )
-        self.send(bytes(response), flow)
+        if reason is None:
+            reason = REASONS.get(status, "")
+        tag = self.tag_for(request)
+        self.send(request.write_response(status, reason, tag, (*fields, self._server), body), flow)
 
     def reply(
         self,
@@ -156,23 +152,21 @@ class Stack:
     ) -> None:
         """Answer a request that was put under a transaction before."""
         request = transaction.request
-        response = request.respond(
-            status,
-            None,
-            to_tag=tag or request.to_tag or self.tag_for(request),
-            fields=(*fields, self._server),
-        )
-        self.layer.respond(transaction, response, now)
+        tag = tag or request.to_tag or self.tag_for(request)
+        fields = (*fields, self._server)
+        response = request.write_response(status, REASONS.get(status, ""), tag, fields, b"")
+        self.layer.respond(transaction, status, response, now)
 
     def tag_for(self, request: Request) -> str:
         """The To tag of every answer of ours to a request without one (section 8.2.7); it can't
         be guessed. It depends on Call-ID and branch alone, so that the answers to an INVITE, to
         its retransmissions and to its CANCEL, which has one Via only, agree (section 9.2)."""
         try:
-            branch = octets(request.branch or "")
+            branch = request.branch
         except ParseError:  # it is answered all the same
-            branch = b""
-        seed = (request.get(b"call-id") or b"") + b"\0" + (branch or request.get_all(b"via")[0])
+            branch = None
+        hop = octets(branch) if branch else request.get_all(b"via")[0]
+        seed = b"%s\0%s" % (request.values.get(b"call-id", b""), hop)
         return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
 
     # Requests within a dialog

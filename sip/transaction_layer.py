@@ -40,7 +40,11 @@ MAX_UDP_ONLY = 1_000
 
 Enlarge = Callable[[Flow], Flow | None]
 
-Key = tuple[str | int | None, ...]
+Key = tuple[object, ...]
+
+_INVITE_SENT, _SENT = (INVITE_CLIENT, State.CALLING), (CLIENT, State.TRYING)
+_INVITE_CAME, _CAME = (INVITE_SERVER, State.PROCEEDING), (SERVER, State.TRYING)
+"""The machine of a transaction, and the state in which it begins."""
 
 
 class ClientUser(Protocol):
@@ -83,10 +87,8 @@ class ClientTransaction:
     )
 
     def __init__(self, key: Key, request: Request, flow: Flow, user: ClientUser | None) -> None:
-        invite = request.method == "INVITE"
         self.key = key
-        self.table: Table = INVITE_CLIENT if invite else CLIENT
-        self.state = State.CALLING if invite else State.TRYING
+        self.table, self.state = _INVITE_SENT if request.method == "INVITE" else _SENT
         self.request = request
         self.flow = flow
         self.fallback: Flow | None = None
@@ -113,11 +115,9 @@ class ServerTransaction:
     )
 
     def __init__(self, key: Key, request: Request, flow: Flow) -> None:
-        invite = request.method == "INVITE"
         self.key = key
         self.merge_key: Key | None = None
-        self.table: Table = INVITE_SERVER if invite else SERVER
-        self.state = State.PROCEEDING if invite else State.TRYING
+        self.table, self.state = _INVITE_CAME if request.method == "INVITE" else _CAME
         self.request = request
         self.flow = flow
         self.message: bytes | None = None
@@ -178,7 +178,8 @@ class TransactionLayer:
         self._clients[transaction.key] = transaction
         if len(transaction.message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
             self._enlarge(transaction, self.enlarge, now)
-        self._note_connection(transaction)
+        if transaction.flow.transport != "udp":
+            self._note_connection(transaction)
         self._send(transaction.message, transaction.flow)
         invite = request.method == "INVITE"
         for timer in (Input.A, Input.B) if invite else (Input.E, Input.F):
@@ -215,7 +216,7 @@ class TransactionLayer:
         transaction = self._clients.get((response.branch, response.cseq.method))
         if transaction is None:
             return False
-        self._step(transaction, response_input(response.status), now, response)
+        self._step_client(transaction, response_input(response.status), now, response)
         return True
 
     # Servers
@@ -233,7 +234,7 @@ class TransactionLayer:
             return True
         host, port, branch = (None if part is None else part.decode() for part in plain.groups())
         method = data[: data.find(b" ", 0, 16)].decode("latin-1")
-        return (branch, host, None if port is None else int(port), method) in self._servers
+        return (branch, (host, None if port is None else int(port)), method) in self._servers
 
     def receive_request(self, request: Request, now: float) -> bool:
         """Take a request; True if it was a retransmission or an ACK that its transaction has
@@ -242,13 +243,13 @@ class TransactionLayer:
             transaction = self.find_server(request)
             if transaction is None or transaction.state is State.ACCEPTED:
                 return False  # an ACK to a 2xx is the session's (RFC 6026 section 7.1)
-            self._step(transaction, Input.ACK, now)
+            self._step_server(transaction, Input.ACK, now)
             return True
         request.transaction_key = key = _server_key(request, request.method)
         transaction = self._servers.get(key)
         if transaction is None:
             return False
-        self._step(transaction, Input.REQUEST, now)
+        self._step_server(transaction, Input.REQUEST, now)
         return True
 
     def is_merged(self, request: Request) -> bool:
@@ -258,17 +259,19 @@ class TransactionLayer:
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
         key = request.transaction_key or _server_key(request, request.method)
-        transaction = ServerTransaction(key, request, flow)
-        self._servers[transaction.key] = transaction
-        self._note_connection(transaction)
+        self._servers[key] = transaction = ServerTransaction(key, request, flow)
+        if flow.transport != "udp":
+            self._note_connection(transaction)
         if request.method == "INVITE" and request.to_tag is None:
             transaction.merge_key = _merge_key(request)
             self._merged[transaction.merge_key] = transaction
         return transaction
 
-    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> None:
+    def respond(
+        self, transaction: ServerTransaction, status: int, message: bytes, now: float
+    ) -> None:
         """Send a response, if the transaction's state still allows one."""
-        self._step(transaction, response_input(response.status), now, response)
+        self._step_server(transaction, response_input(status), now, message)
 
     # Both
 
@@ -299,12 +302,18 @@ class TransactionLayer:
         ]
 
     def _note_connection(self, transaction: Transaction) -> None:
-        if transaction.flow.transport != "udp":
-            self._on_connection.setdefault(transaction.flow.connection, set()).add(transaction)
+        self._on_connection.setdefault(transaction.flow.connection, set()).add(transaction)
 
-    def _step(
+    def _step(self, transaction: Transaction, what: Input, now: float) -> None:
+        """Take an input that comes with no message: a timer, a failure."""
+        if isinstance(transaction, ClientTransaction):
+            self._step_client(transaction, what, now)
+        else:
+            self._step_server(transaction, what, now)
+
+    def _step_client(
         self,
-        transaction: Transaction,
+        transaction: ClientTransaction,
         what: Input,
         now: float,
         response: Response | None = None,
@@ -312,19 +321,34 @@ class TransactionLayer:
         step = transaction.table.get((transaction.state, what))
         if step is None:
             return
-        transaction.state = step.state
+        transaction.state, actions, timers = step
         if what in _RETRANSMIT:
             transaction.repeats += 1
         try:
-            for action in step.actions:
-                if isinstance(transaction, ClientTransaction):
-                    self._act_client(transaction, action, now, response)
-                else:
-                    self._act_server(transaction, action, now, response)
+            for action in actions:
+                self._act_client(transaction, action, now, response)
         finally:  # whatever the user does wrong, the transaction ends in its time
-            for timer in step.timers:
+            for timer in timers:
                 self._arm(transaction, timer, now)
-            if step.state is State.TERMINATED:
+            if transaction.state is State.TERMINATED:
+                self._forget(transaction)
+
+    def _step_server(
+        self, transaction: ServerTransaction, what: Input, now: float, message: bytes | None = None
+    ) -> None:
+        step = transaction.table.get((transaction.state, what))
+        if step is None:
+            return
+        transaction.state, actions, timers = step
+        if what in _RETRANSMIT:
+            transaction.repeats += 1
+        try:
+            for action in actions:
+                self._act_server(transaction, action, now, message)
+        finally:
+            for timer in timers:
+                self._arm(transaction, timer, now)
+            if transaction.state is State.TERMINATED:
                 self._forget(transaction)
 
     def _act_client(
@@ -347,11 +371,11 @@ class TransactionLayer:
             transaction.user.on_failure(transaction, status, now)
 
     def _act_server(
-        self, transaction: ServerTransaction, action: Action, now: float, response: Response | None
+        self, transaction: ServerTransaction, action: Action, now: float, message: bytes | None
     ) -> None:
-        if action is Action.SEND and response is not None:
-            transaction.message = bytes(response)
-            self._send(transaction.message, transaction.flow)
+        if action is Action.SEND and message is not None:
+            transaction.message = message
+            self._send(message, transaction.flow)
         elif action is Action.REPEAT:
             if transaction.message is not None:
                 self._send(transaction.message, transaction.flow)
@@ -359,14 +383,14 @@ class TransactionLayer:
             transaction.user.on_unacknowledged(transaction, now)
 
     def _arm(self, transaction: Transaction, timer: Input, now: float) -> None:
-        reliable = transaction.flow.transport != "udp"
-        seconds = None if reliable else FIXED_SECONDS.get(timer)
+        udp = transaction.flow.transport == "udp"
+        seconds = FIXED_SECONDS.get(timer) if udp else None
         if seconds is None:
-            seconds = duration(timer, transaction.state, transaction.repeats, reliable)
-        if seconds == 0.0:
-            self._step(transaction, timer, now)
-        elif seconds is not None:
+            seconds = duration(timer, transaction.state, transaction.repeats, not udp)
+        if seconds:
             self._timers.arm(seconds, now, self._fire[timer], transaction)
+        elif seconds == 0.0:
+            self._step(transaction, timer, now)
 
     def _forget(self, transaction: Transaction) -> None:
         """Let go of it, and of its user, who refers back to it."""
@@ -394,7 +418,7 @@ def _server_key(request: Request, method: str) -> Key:
     """RFC 3261 section 17.2.3: branch, sent-by and method, or the RFC 2543 comparison."""
     sent_by, branch = request.sent_by, request.branch
     if branch is not None and branch[:7] == MAGIC_COOKIE != branch:
-        return (branch, *sent_by, method)
+        return (branch, sent_by, method)
     number = request.cseq.number
     return (request.raw_uri.decode("latin-1"), request.call_id, request.from_tag, number, method)
 

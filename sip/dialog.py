@@ -208,14 +208,10 @@ def _without_headers(uri: Uri) -> Uri:
 def wants_sips(request: Request) -> bool:
     """True if the sender wants every hop encrypted (section 26.2.2) or can be reached by nothing
     less: our Contact is then a `sips:` URI, too (section 12.1.1)."""
+    if b"sips:" not in request.raw.lower():  # nearly always
+        return False
     if request.raw_uri[:5].lower() == b"sips:":
         return True
-    first = request.values.get(b"contact")
-    if first is None:
-        return False
-    alone = request.repeated is None or b"contact" not in request.repeated
-    if alone and b"sips:" not in first.lower():
-        return False
     return any(contact.uri.scheme == "sips" for contact in request.contacts)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
+from hashlib import blake2s
+from hmac import compare_digest
 from operator import itemgetter
 
 from msgspec import Struct
@@ -56,6 +57,8 @@ _HASHES: dict[Algorithm, Callable[[bytes], str]] = {
     Algorithm.SHA_512_256: _sha512_256,
 }
 _BY_NAME = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
+_NAMES = {algorithm: algorithm.value for algorithm in Algorithm}
+"""An Enum's own `value` is a call of Python."""
 
 _AUTH_PARAM = re.compile(
     rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
@@ -64,10 +67,14 @@ _AUTH_PARAM = re.compile(
 _PLAIN_PARAM = r'(?<![^, ])([a-z]+)=(")?((?(2)[ !#-\[\]-~]*|[!#-+\--~]+))(?(2)")(?:, ?|\Z)'
 """The usual spelling: no escapes, ASCII, at most one space. It begins behind a comma or a space, so
 that no input makes a search slow."""
-_PLAIN_PARAMS = re.compile(r'(?:(?<![^, ])[a-z]+=(?:"[ !#-\[\]-~]*"|[!#-+\--~]+)(?:, ?|\Z))+')
+_PLAIN_PARAMS = re.compile(
+    r'[ \t]*(?i:digest)[ \t]*(?:(?<![^, ])[a-z]+=(?:"[ !#-\[\]-~]*"|[!#-+\--~]+)(?:, ?|\Z))+'
+)
 _EACH_PLAIN_PARAM = re.compile(_PLAIN_PARAM)
 _NAME_AND_VALUE = itemgetter(0, 2)
+_required = itemgetter("username", "realm", "nonce", "uri", "response")
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
+"""nc-value = 8LHEX"""
 _EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
 _SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
@@ -79,25 +86,22 @@ def ha1(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
 
 def _parameters(value: bytes) -> dict[str, str]:
     """auth-params after the scheme; a name that stands twice is an error."""
+    if len(value) > MAX_CREDENTIALS_BYTES:
+        raise ParseError("Malformed credentials")
+    plain = value.decode("latin-1")
+    if _PLAIN_PARAMS.fullmatch(plain) is not None:  # as nearly every phone writes them
+        found = _EACH_PLAIN_PARAM.findall(plain)
+        read = dict(map(_NAME_AND_VALUE, found))
+        if len(read) == len(found):
+            return read
+    return _any_parameters(value)
+
+
+def _any_parameters(value: bytes) -> dict[str, str]:
     scheme = _SCHEME.match(value)
-    if scheme is None or len(value) > MAX_CREDENTIALS_BYTES:
+    if scheme is None:
         raise ParseError("Malformed credentials")
     rest = value[scheme.end() :].rstrip(grammar.LWS)
-    return _plain_parameters(rest) or _any_parameters(rest)
-
-
-def _plain_parameters(rest: bytes) -> dict[str, str] | None:
-    """auth-params as nearly every phone writes them; None if :func:`_any_parameters` must read
-    them."""
-    plain = rest.decode("latin-1")
-    if _PLAIN_PARAMS.fullmatch(plain) is None:
-        return None
-    found = _EACH_PLAIN_PARAM.findall(plain)
-    read = dict(map(_NAME_AND_VALUE, found))
-    return read if len(read) == len(found) else None
-
-
-def _any_parameters(rest: bytes) -> dict[str, str]:
     parameters: dict[str, str] = {}
     position = 0
     while position < len(rest):
@@ -120,7 +124,7 @@ def _any_parameters(rest: bytes) -> dict[str, str]:
 def _algorithm(given: dict[str, str]) -> Algorithm | None:
     """The algorithm that the parameter names, MD5 without one; None if it is unknown."""
     name = given.get("algorithm", "MD5")
-    return _BY_NAME.get(name.upper()) if name.isascii() else None
+    return _BY_NAME.get(name) or (_BY_NAME.get(name.upper()) if name.isascii() else None)
 
 
 class Credentials(Struct, frozen=True, gc=False):
@@ -151,21 +155,15 @@ class Credentials(Struct, frozen=True, gc=False):
 @lru_cache(maxsize=64)  # who authenticates, and who asks by which nonce, read the same field
 def _read_credentials(value: bytes) -> Credentials:
     given = _parameters(value)
+    get = given.get
     try:
-        return Credentials(
-            given["username"],
-            given["realm"],
-            given["nonce"],
-            given["uri"],
-            given["response"].lower(),
-            _algorithm(given),
-            given.get("qop"),
-            given.get("nc"),
-            given.get("cnonce"),
-            given.get("opaque"),
-        )
+        username, realm, nonce, uri, response = _required(given)
     except KeyError as missing:
         raise ParseError(f"Credentials without {missing.args[0]}") from None
+    return Credentials(
+        username, realm, nonce, uri, response.lower(), _algorithm(given),
+        get("qop"), get("nc"), get("cnonce"), get("opaque"),
+    )  # fmt: skip
 
 
 def _response(
@@ -180,13 +178,13 @@ def _response(
     body: bytes,
 ) -> str:
     """request-digest (RFC 7616 section 3.4.1)."""
-    digest = algorithm.digest
+    digest = _HASHES[algorithm]
     a2 = f"{method}:{uri}"
     if qop == "auth-int":
         a2 += ":" + digest(body)
-    h2 = digest(octets(a2))
+    h2 = digest(a2.encode("utf-8", "surrogateescape"))
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
-    return digest(octets(f"{secret}:{middle}:{h2}"))
+    return digest(f"{secret}:{middle}:{h2}".encode("utf-8", "surrogateescape"))
 
 
 class Nonces:
@@ -217,10 +215,11 @@ class Nonces:
 
     def check(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> str:
         """ "fresh", "stale" (ours, but too old) or "invalid"."""
-        stamp, seal = nonce[:20], nonce[20:]
-        if not nonce.isascii():
-            return "invalid"
-        if not hmac.compare_digest(seal, self._seal(stamp, algorithm, source)):
+        stamp = nonce[:20]
+        sound = nonce.isascii() and compare_digest(
+            nonce[20:], self._seal(stamp, algorithm, source)
+        )
+        if not sound:
             return "invalid"
         age = round(now * 1000) - int(stamp[:12], 16)
         return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"
@@ -241,8 +240,8 @@ class Nonces:
         return self.check(nonce.decode("ascii", "replace"), chosen, 0.0, source) != "invalid"
 
     def _seal(self, stamp: str, algorithm: Algorithm, source: str) -> str:
-        data = f"{stamp}{algorithm.value} {source}".encode("ascii")
-        return hashlib.blake2s(data, key=self._key, digest_size=12).hexdigest()
+        data = f"{stamp}{_NAMES[algorithm]} {source}".encode("ascii")
+        return blake2s(data, key=self._key, digest_size=12).hexdigest()
 
 
 _Use = tuple[str, str]
@@ -268,7 +267,7 @@ class DigestVerifier:
     def __init__(self, nonces: Nonces, realm: str) -> None:
         self._nonces = nonces
         self.realm = realm
-        self._quoted_realm = quote(realm)
+        self._start = f"Digest realm={text(quote(realm))}, "
         self._counts: dict[_Use, int] = {}
         self._counted: deque[_Use] = deque()
         self._forgotten = ""
@@ -284,24 +283,19 @@ class DigestVerifier:
     ) -> list[bytes]:
         """A challenge for each algorithm, in this order, each with a nonce of its own that is good
         for a peer at `source`."""
-        realm = self._quoted_realm
-        extra = b", stale=true" if stale else b""
-        return [
-            b'Digest realm=%s, nonce="%s", algorithm=%s, qop="auth"%s'
-            % (
-                realm,
-                self._nonces.issue(algorithm, now, source).encode("ascii"),
-                algorithm.value.encode("ascii"),
-                extra,
-            )
-            for algorithm in algorithms
-        ]
+        extra = ", stale=true" if stale else ""
+        made = []
+        for algorithm in algorithms:
+            nonce, name = self._nonces.issue(algorithm, now, source), _NAMES[algorithm]
+            start = f'{self._start}nonce="{nonce}", algorithm={name}, qop="auth"{extra}'
+            made.append(start.encode("utf-8", "surrogateescape"))
+        return made
 
     def verify(
         self,
         credentials: Credentials,
         method: str,
-        ha1_of: Callable[[Algorithm], str | None],
+        secret: str | None,
         now: float,
         body: bytes = b"",
         source: str = "",
@@ -312,40 +306,31 @@ class DigestVerifier:
         another user's counts.
 
         Args:
-            ha1_of: H(username:realm:password) by algorithm, in hexadecimal; None for an unknown
-                user.
+            secret: H(username:realm:password) by the credentials' algorithm, in hexadecimal; None
+                for an unknown user.
             now: seconds on the clock of :meth:`challenge`.
             source: the address that the challenge went to.
         """
-        algorithm = credentials.algorithm
+        algorithm, nonce = credentials.algorithm, credentials.nonce
         if algorithm is None:
             return Verdict.STALE
-        freshness = self._nonces.check(credentials.nonce, algorithm, now, source)
+        freshness = self._nonces.check(nonce, algorithm, now, source)
         if freshness == "invalid":
             return Verdict.STALE
         qop, nc, cnonce = credentials.qop, credentials.nc, credentials.cnonce
-        count = None if nc is None else _count_of(nc)
+        count = int(nc, 16) if nc is not None and _NONCE_COUNT.fullmatch(nc) else None
         if qop is not None and (qop not in ("auth", "auth-int") or not cnonce or count is None):
             return Verdict.MALFORMED
-        secret, dummy = ha1_of(algorithm), self._dummy[algorithm]
+        used = secret or self._dummy[algorithm]
         expected = _response(
-            algorithm,
-            secret or dummy,
-            method,
-            credentials.uri,
-            credentials.nonce,
-            qop,
-            nc,
-            cnonce,
-            body,
+            algorithm, used, method, credentials.uri, nonce, qop, nc, cnonce, body
         )
-        right = hmac.compare_digest(octets(expected), octets(credentials.response))
+        right = compare_digest(expected.encode("ascii"), octets(credentials.response))
         if not right or secret is None:
             return Verdict.WRONG
         if freshness == "stale":
             return Verdict.STALE
-        use = (credentials.nonce, credentials.username)
-        return Verdict.OK if self._count(use, count) else Verdict.REPLAY
+        return Verdict.OK if self._count((nonce, credentials.username), count) else Verdict.REPLAY
 
     def _count(self, use: _Use, count: int | None) -> bool:
         """True if this use of the nonce is later than all before it; without qop a nonce is good
@@ -354,18 +339,18 @@ class DigestVerifier:
         if last is None:
             if use[0] <= self._forgotten:
                 return False  # it may have been used before
-            self._make_room()
+            if len(self._counted) >= MAX_COUNTED_NONCES:
+                self._forget_oldest()
             self._counted.append(use)
         elif count is None or count <= last:
             return False
         self._counts[use] = count or 0
         return True
 
-    def _make_room(self) -> None:
-        if len(self._counted) >= MAX_COUNTED_NONCES:
-            oldest = self._counted.popleft()
-            self._counts.pop(oldest, None)
-            self._forgotten = max(self._forgotten, oldest[0])
+    def _forget_oldest(self) -> None:
+        oldest = self._counted.popleft()
+        self._counts.pop(oldest, None)
+        self._forgotten = max(self._forgotten, oldest[0])
 
     def age(self, credentials: Credentials, now: float) -> float:
         """Seconds since the nonce of verified credentials was issued."""
@@ -376,11 +361,6 @@ class DigestVerifier:
         oldest = round(now * 1000) - self._nonces.lifetime_ms
         while self._counted and int(self._counted[0][0][:12], 16) < oldest:
             self._counts.pop(self._counted.popleft(), None)
-
-
-def _count_of(nc: str) -> int | None:
-    """nc-value = 8LHEX."""
-    return int(nc, 16) if _NONCE_COUNT.fullmatch(nc) else None
 
 
 def realm_of(challenge: bytes) -> str | None:

@@ -38,7 +38,9 @@ class SipError(Exception):
         self.status = status
         self.reason = reason or REASONS.get(status, "Error")
         self.headers = headers
-        super().__init__(f"{status} {self.reason}")
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}"
 
 
 class Glare(SipError):

@@ -246,6 +246,8 @@ class Guard:
         if pair is not None and pair.banned_until > now:
             self.counters.refused_guesses += 1
             return False
+        if source.failures.count == 0:
+            return True
         limits = self._limits
         guesses = source.failures.recent(limits.guess_window_seconds, now)
         if guesses >= SPRAY_FACTOR * limits.guesses and (pair is None or pair.proven_until <= now):

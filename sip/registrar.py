@@ -4,7 +4,7 @@ section 6)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,11 +15,11 @@ from sip.errors import ParseError, SipError
 from sip.fields import Fields
 from sip.flow import Flow
 from sip.grammar import octets, text
-from sip.headers import NameAddr, quote, split_list
-from sip.message import Request, read_contacts
+from sip.headers import quote
+from sip.message import Request
+from sip.registered_contacts import Contact, contacts_of, same_contact
 from sip.uri import Uri
 
-MAX_CONTACT_BYTES = 512
 MAX_USER_AGENT = 128
 FLOW_TIMER_SECONDS = 90
 """Flow-Timer: the interval at which a phone with outbound keeps its flow alive (RFC 5626 section
@@ -99,17 +99,6 @@ class Registration(Struct, frozen=True):
     outbound."""
 
 
-class _Contact(Struct, frozen=True, gc=False):
-    """One Contact as a phone writes it."""
-
-    uri: bytes
-    expires: int | None
-    """None: missing or malformed."""
-    q: float
-    instance: str | None
-    reg_id: int | None
-
-
 class _Wish(Struct, frozen=True, gc=False):
     """One Contact of a REGISTER, and the seconds for which it is to be bound."""
 
@@ -119,6 +108,9 @@ class _Wish(Struct, frozen=True, gc=False):
     q: float = 1.0
     instance: str | None = None
     reg_id: int | None = None
+
+
+_NONE: dict[bytes, Binding] = {}
 
 
 class Registrar:
@@ -158,30 +150,34 @@ class Registrar:
                 of order, 439 outbound through a proxy that can't.
         """
         known = self._valid(aor, now)
-        if request.contact_star:
-            return self._unregister_all(aor, known, request, proven_at)
         wishes = self._wishes(request)
         if not wishes:
+            if request.contact_star:
+                return self._unregister_all(aor, known, request, proven_at)
             return Registration(tuple(self._ordered(known)))
-        self._check_order(known, wishes, request, proven_at)
         after = dict(known)
         added: list[Binding] = []
         refreshed: list[Binding] = []
         removed: list[Binding] = []
         left = self._come_back(aor, wishes) if aor in self._lost else []
+        outbound = False
         for wish in wishes:
-            for key in self._replaced(after, wish):
-                gone = after.pop(key)
-                left += [gone.flow] if wish.expires else []
-                if key != wish.key:
+            key = wish.key
+            outbound |= wish.reg_id is not None
+            for old in self._replaced(after, wish):
+                gone = after.pop(old)
+                if gone is known.get(old):
+                    _check_order(gone, request, proven_at)
+                if wish.expires:
+                    left.append(gone.flow)
+                if old != key:
                     removed.append(gone)
             if wish.expires == 0:
-                if wish.key in known:
-                    removed.append(known[wish.key])
+                if key in known:
+                    removed.append(known[key])
                 continue
-            binding = self._binding(aor, wish, request, flow, now, username)
-            (refreshed if wish.key in known else added).append(binding)
-            after[wish.key] = binding
+            after[key] = binding = self._binding(aor, wish, request, flow, now, username)
+            (refreshed if key in known else added).append(binding)
         if len(after) > self._limits.max_contacts:
             removed += self._make_room(after, {wish.key for wish in wishes}, request, flow)
         self._keep(aor, after)
@@ -194,7 +190,7 @@ class Registrar:
             tuple(removed),
             self._released(known.values()),
             self._moved(left, flow, after.values()) if left and left != [flow] else (),
-            any(wish.reg_id is not None for wish in wishes),
+            outbound,
         )
 
     def _unregister_all(
@@ -204,14 +200,14 @@ class Registrar:
         if request.expires != 0:
             raise ParseError("Contact * needs Expires 0")
         gone = tuple(known.values())
-        wishes = [_Wish(b.key, b.contact, 0, b.q, b.instance, b.reg_id) for b in gone]
-        self._check_order(known, wishes, request, proven_at)
+        for binding in gone:
+            _check_order(binding, request, proven_at)
         self._keep(aor, {})
         return Registration((), removed=gone, released=self._released(gone))
 
     def _wishes(self, request: Request) -> list[_Wish]:
         """The last wish for each URI."""
-        contacts = _contacts_of(request)
+        contacts = contacts_of(request)
         if len(contacts) == 1:
             return [self._wish(contacts[0], request)]
         wishes: list[_Wish] = []
@@ -221,17 +217,15 @@ class Registrar:
             wishes.append(wish)
         return wishes
 
-    def _wish(self, contact: _Contact, request: Request) -> _Wish:
-        expires = contact.expires
+    def _wish(self, contact: Contact, request: Request) -> _Wish:
+        limits, expires = self._limits, contact.expires
         if expires is None:  # the field, then our own (section 10.2.1.1)
-            expires = request.expires
-        if expires is None:
-            expires = self._limits.default_expires
-        if 0 < expires < self._limits.min_expires:
-            minimum = b"%d" % self._limits.min_expires
-            raise SipError(423, headers=((b"Min-Expires", minimum),))
+            value = request.values.get(b"expires")
+            expires = limits.default_expires if value is None else _seconds(value)
+        if 0 < expires < limits.min_expires:
+            raise SipError(423, headers=((b"Min-Expires", b"%d" % limits.min_expires),))
         uri, instance = contact.uri, contact.instance
-        seconds = min(expires, self._limits.max_expires)
+        seconds = min(expires, limits.max_expires)
         if contact.reg_id is None or instance is None:
             return _Wish(uri, uri, seconds, contact.q, instance)
         reg_id = _reg_id(contact.reg_id, request)
@@ -260,31 +254,12 @@ class Registrar:
             gone.append(left)
         return gone
 
-    def _check_order(
-        self,
-        known: dict[bytes, Binding],
-        wishes: list[_Wish],
-        request: Request,
-        proven_at: float,
-    ) -> None:
-        """Refuse an old message: of one Call-ID only a higher CSeq may change a binding (section
-        10.3 step 7). A nonce that is younger than the binding proves the message new: a phone
-        that lost its memory counts from 1 again, and would be unreachable until the binding
-        ends."""
-        for wish in wishes:
-            for key in self._replaced(known, wish):
-                binding = known[key]
-                if binding.call_id != request.call_id or request.cseq.number > binding.cseq:
-                    continue
-                if proven_at <= binding.registered_at:
-                    raise SipError(500, "CSeq Out Of Order")
-
-    def _replaced(self, bindings: dict[bytes, Binding], wish: _Wish) -> list[bytes]:
+    def _replaced(self, bindings: dict[bytes, Binding], wish: _Wish) -> Sequence[bytes]:
         """Bindings that a Contact stands for: the same URI, or the same phone at another address
         (RFC 5626 section 6), so that a phone which moved isn't rung twice; only another flow of
         a phone that numbers its flows is something of its own."""
         if len(bindings) == 1 and wish.key in bindings:
-            return [wish.key]
+            return (wish.key,)
         return [key for key, binding in bindings.items() if _is_same(wish, binding)]
 
     def _come_back(self, aor: str, wishes: list[_Wish]) -> list[Flow]:
@@ -325,11 +300,11 @@ class Registrar:
         )
 
     def _keep(self, aor: str, bindings: dict[bytes, Binding]) -> None:
-        for binding in self._bindings.get(aor, {}).values():
-            if binding.flow.reliable:
+        for binding in self._bindings.get(aor, _NONE).values():
+            if binding.flow.transport != "udp":
                 self._leave_connection(aor, binding.flow.connection)
         for binding in bindings.values():
-            if binding.flow.reliable:
+            if binding.flow.transport != "udp":
                 self._on_connection.setdefault(binding.flow.connection, set()).add(aor)
         if bindings:
             self._bindings[aor] = bindings
@@ -483,14 +458,16 @@ class Registrar:
         )
 
     def _released(self, bindings: Iterable[Binding]) -> tuple[Flow, ...]:
-        flows = {binding.flow.connection for binding in bindings if binding.flow.reliable}
-        return tuple([flow for flow in flows if flow not in self._on_connection])
+        flows = {b.flow.connection for b in bindings if b.flow.transport != "udp"}
+        return tuple([flow for flow in flows if flow not in self._on_connection]) if flows else ()
 
-    def _valid(self, aor: str, now: float) -> dict[bytes, Binding]:
-        held = self._bindings.get(aor)
-        if not held:
-            return {}
-        return {uri: binding for uri, binding in held.items() if binding.expires_at > now}
+    def _valid(self, aor: str, now: float) -> Mapping[bytes, Binding]:
+        """The bindings that haven't expired."""
+        held = self._bindings.get(aor, _NONE)
+        for binding in held.values():
+            if binding.expires_at <= now:
+                return {key: b for key, b in held.items() if b.expires_at > now}
+        return held
 
     def _ordered(self, bindings: dict[bytes, Binding]) -> list[Binding]:
         if len(bindings) < 2:
@@ -517,20 +494,23 @@ class Registrar:
         return fields
 
 
-def same_contact(one: bytes, other: bytes) -> bool:
-    """True if two Contact URIs name the same address by RFC 3261 section 19.1.4: the order of
-    parameters, escapes and the case of the host don't matter, nor does a parameter that one of them
-    has and that no rule names."""
-    return one == other or _read(one).equivalent(_read(other))
-
-
-@lru_cache(maxsize=8_192)
-def _read(contact: bytes) -> Uri:
-    return Uri.parse(contact)
+def _check_order(binding: Binding, request: Request, proven_at: float) -> None:
+    """Refuse an old message: of one Call-ID only a higher CSeq may change a binding (section 10.3
+    step 7). A nonce that is younger than the binding proves the message new: a phone that lost its
+    memory counts from 1 again, and would be unreachable until the binding ends."""
+    if binding.call_id != request.call_id or request.cseq.number > binding.cseq:
+        return
+    if proven_at <= binding.registered_at:
+        raise SipError(500, "CSeq Out Of Order")
 
 
 def _agent_of(request: Request) -> str:
-    return text(request.get(b"user-agent") or b"")[:MAX_USER_AGENT]
+    return _agent(request.values.get(b"user-agent", b""))
+
+
+@lru_cache(maxsize=1024)  # phones of one model share one text
+def _agent(value: bytes) -> str:
+    return text(value)[:MAX_USER_AGENT]
 
 
 def _key(contact: bytes, instance: str | None, reg_id: int | None) -> bytes:
@@ -550,6 +530,14 @@ def _is_same(wish: _Wish, binding: Binding) -> bool:
     return wish.reg_id is None or binding.reg_id is None
 
 
+@lru_cache(maxsize=64)  # phones ask for few lengths
+def _seconds(value: bytes) -> int:
+    found = grammar.number(value)
+    if found is None:
+        raise ParseError("Malformed expires")
+    return found
+
+
 def _reg_id(number: int, request: Request) -> int | None:
     """The number of the phone's flow, if it and all proxies between support outbound.
 
@@ -562,39 +550,3 @@ def _reg_id(number: int, request: Request) -> int | None:
     if len(request.get_list(b"via")) > 1 and not (hops and b";ob" in hops[-1].lower()):
         raise SipError(439, "First Hop Lacks Outbound Support")
     return number
-
-
-def _contacts_of(request: Request) -> Sequence[_Contact]:
-    value = request.values.get(b"contact")
-    if value is None:
-        return ()
-    alone = request.repeated is None or b"contact" not in request.repeated
-    if alone and len(value) <= MAX_CONTACT_BYTES:
-        return _contacts_in(value)
-    return list(map(_contact, request.contacts))
-
-
-@lru_cache(maxsize=8_192)  # a phone writes the same line at each registration
-def _contacts_in(value: bytes) -> Sequence[_Contact]:
-    return tuple(map(_contact, read_contacts(split_list(value))))
-
-
-def _contact(contact: NameAddr) -> _Contact:
-    uri, params = bytes(contact.uri), contact.params
-    if len(uri) > MAX_CONTACT_BYTES or contact.uri.scheme not in ("sip", "sips"):
-        raise ParseError("Contact can't be registered")
-    asked, instance, reg_id = params.get("expires"), params.get("+sip.instance"), None
-    if instance is not None:
-        reg_id = grammar.number(octets(params.get("reg-id") or ""), 2**31 - 1) or None
-    expires = None if asked is None else grammar.number(octets(asked))
-    return _Contact(uri, expires, _q(contact), instance, reg_id)
-
-
-def _q(contact: NameAddr) -> float:
-    """qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ); 1 when it isn't one."""
-    whole, _, fraction = (contact.params.get("q") or "1").partition(".")
-    if whole not in ("0", "1") or len(fraction) > 3 or not (fraction + "0").isdecimal():
-        return 1.0
-    if not fraction.isascii():
-        return 1.0
-    return min(1.0, int(whole) + int((fraction + "000")[:3]) / 1000)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from softswitch.subscribers.directory import Directory, Line, Proof, Trunk
 from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
+_CREDENTIALS = (b"proxy-authorization", b"authorization")
 
 
 class LineCaller(Struct, frozen=True):
@@ -57,7 +59,7 @@ class Challenge(SipError):
     def __init__(self, status: int, challenges: Sequence[bytes]) -> None:
         name = b"Proxy-Authenticate" if status == 407 else b"WWW-Authenticate"
         reason = "Proxy Authentication Required" if status == 407 else "Unauthorized"
-        super().__init__(status, reason, tuple([(name, value) for value in challenges]))
+        super().__init__(status, reason, tuple(zip(repeat(name), challenges)))
 
 
 class Authenticator:
@@ -164,9 +166,9 @@ class Authenticator:
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; a phone may send others for other realms as well."""
         values = request.values
-        if b"authorization" not in values and b"proxy-authorization" not in values:
-            return None
-        for name in (b"proxy-authorization", b"authorization"):
+        for name in _CREDENTIALS:
+            if name not in values:
+                continue
             for value in request.get_all(name):
                 try:
                     credentials = Credentials.parse(value)
@@ -214,15 +216,12 @@ class Authenticator:
         source: str,
     ) -> Verdict:
         """The verdict on credentials, by each password that their username has now."""
-        allowed = self._allowed(line)
-        verdict = Verdict.WRONG
+        algorithm, verdict = credentials.algorithm, Verdict.WRONG
+        allowed = algorithm in self._allowed(line)
         for ha1 in secrets:
-
-            def ha1_of(algorithm: Algorithm, ha1: Mapping[Algorithm, str] = ha1) -> str | None:
-                return ha1.get(algorithm) if algorithm in allowed else None
-
+            secret = ha1.get(algorithm) if allowed and algorithm is not None else None
             verdict = self._verifier.verify(
-                credentials, request.method, ha1_of, now, request.body, source
+                credentials, request.method, secret, now, request.body, source
             )
             if verdict is not Verdict.WRONG:
                 break
@@ -246,8 +245,9 @@ class Authenticator:
         """The line of a username with its secrets, or a decoy that no password fits: both cost the
         same time. Only a pass has a "~" in its username, whoever sends it."""
         decoy = self._decoys.proof(username, self._directory.algorithm_orders)
-        passed = self._pass_proof(username) if "~" in username else None
-        return self._directory.proof(username) or passed or decoy
+        if "~" in username:
+            return self._directory.proof(username) or self._pass_proof(username) or decoy
+        return self._directory.proof(username) or decoy
 
     def _pass_proof(self, username: str) -> Proof | None:
         """The line of a browser phone's pass; None for any other username."""

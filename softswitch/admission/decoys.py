@@ -36,15 +36,16 @@ class Decoys:
         Args:
             orders: the number of lines that have each order.
         """
-        order = self._order(username, orders)
+        if len(orders) <= 1:
+            order = next(iter(orders), None)
+        else:
+            order = self._drawn(username, orders)
         made = self._made.get(order)
         if made is None:
             made = self._made[order] = Proof(Line(0, "", "", 0, {}, algorithms=order), ({},))
         return made
 
-    def _order(self, login: str, orders: Mapping[Order, int]) -> Order:
-        if len(orders) <= 1:
-            return next(iter(orders), None)
+    def _drawn(self, login: str, orders: Mapping[Order, int]) -> Order:
         name = login.encode("utf-8", "surrogateescape")
         drawn = int.from_bytes(hashlib.blake2s(name, key=self._key, digest_size=8).digest(), "big")
         # By shares and not by numbers, so that one more line changes next to no login's.

@@ -102,25 +102,17 @@ class Reception:
     def _serve(self, event: Received | Resubscribed) -> None:
         now = self.context.clock.now()
         check_way(event.request, event.flow)
-        match event:
-            case Received(Request(method="REGISTER")):
-                self._register(event, now)
-            case Received(Request(method="INVITE")):
-                self._invite(event, now)
-            case Received(Request(method="OPTIONS")):
-                self._options(event)
-            case Received(Request(method="SUBSCRIBE")):
-                self._subscribe(event, now)
-            case Received(Request(method="REFER")):
-                self._refer(event, now)
-            case Received(Request(method="MESSAGE")):
-                caller = self._caller(event, now)
-                self.texts.receive(event, caller, now)
-            case Resubscribed():
-                watcher = self.authenticator.subscriber(event.request, event.flow, now)
-                self.watchers.resubscribe(event, watcher, now)
-            case _:
-                raise SipError(405)
+        if isinstance(event, Resubscribed):
+            watcher = self.authenticator.subscriber(event.request, event.flow, now)
+            self.watchers.resubscribe(event, watcher, now)
+            return
+        serve = _SERVED.get(event.request.method)
+        if serve is None:
+            raise SipError(405)
+        serve(self, event, now)
+
+    def _message(self, received: Received, now: float) -> None:
+        self.texts.receive(received, self._caller(received, now), now)
 
     def _caller(self, received: Received, now: float) -> Caller:
         """The authenticated caller or sender, after the check that the request is meant for us."""
@@ -134,7 +126,7 @@ class Reception:
         self.addressing.check(received.request, received.flow)
         self.registrations.register(received, registrant, now)
 
-    def _options(self, received: Received) -> None:
+    def _options(self, received: Received, now: float) -> None:
         """Answer an OPTIONS: our capabilities; or, to a load balancer in front, that we take no
         more calls.
 
@@ -302,6 +294,16 @@ class Reception:
     def _refuse_while_draining(self) -> None:
         if self.calls.draining or not self.admits():
             raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
+
+
+_SERVED: dict[str, Callable[[Reception, Received, float], None]] = {
+    "REGISTER": Reception._register,
+    "INVITE": Reception._invite,
+    "OPTIONS": Reception._options,
+    "SUBSCRIBE": Reception._subscribe,
+    "REFER": Reception._refer,
+    "MESSAGE": Reception._message,
+}
 
 
 def _registrant_facts(request: Request) -> dict[str, str]:

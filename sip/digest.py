@@ -88,13 +88,18 @@ def _parameters(value: bytes) -> dict[str, str]:
     """auth-params after the scheme; a name that stands twice is an error."""
     if len(value) > MAX_CREDENTIALS_BYTES:
         raise ParseError("Malformed credentials")
+    return _plain_parameters(value) or _any_parameters(value)
+
+
+def _plain_parameters(value: bytes) -> dict[str, str] | None:
+    """Scheme and auth-params as nearly every phone writes them; None if :func:`_any_parameters`
+    must read them."""
     plain = value.decode("latin-1")
-    if _PLAIN_PARAMS.fullmatch(plain) is not None:  # as nearly every phone writes them
-        found = _EACH_PLAIN_PARAM.findall(plain)
-        read = dict(map(_NAME_AND_VALUE, found))
-        if len(read) == len(found):
-            return read
-    return _any_parameters(value)
+    if _PLAIN_PARAMS.fullmatch(plain) is None:
+        return None
+    found = _EACH_PLAIN_PARAM.findall(plain)
+    read = dict(map(_NAME_AND_VALUE, found))
+    return read if len(read) == len(found) else None
 
 
 def _any_parameters(value: bytes) -> dict[str, str]:
@@ -216,9 +221,7 @@ class Nonces:
     def check(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> str:
         """ "fresh", "stale" (ours, but too old) or "invalid"."""
         stamp = nonce[:20]
-        sound = nonce.isascii() and compare_digest(
-            nonce[20:], self._seal(stamp, algorithm, source)
-        )
+        sound = nonce.isascii() and compare_digest(nonce[20:], self._seal(stamp, algorithm, source))
         if not sound:
             return "invalid"
         age = round(now * 1000) - int(stamp[:12], 16)
@@ -322,9 +325,7 @@ class DigestVerifier:
         if qop is not None and (qop not in ("auth", "auth-int") or not cnonce or count is None):
             return Verdict.MALFORMED
         used = secret or self._dummy[algorithm]
-        expected = _response(
-            algorithm, used, method, credentials.uri, nonce, qop, nc, cnonce, body
-        )
+        expected = _response(algorithm, used, method, credentials.uri, nonce, qop, nc, cnonce, body)
         right = compare_digest(expected.encode("ascii"), octets(credentials.response))
         if not right or secret is None:
             return Verdict.WRONG

@@ -347,9 +347,7 @@ class IncomingInvite:
     def transmit(self, response: Response, now: float) -> None:
         """Send a response through the transaction, as it is."""
         if self._session is not None:
-            self._session.stack.layer.respond(
-                self.transaction, response.status, response.raw, now
-            )
+            self._session.stack.layer.respond(self.transaction, response.status, response.raw, now)
 
     def arm(
         self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T

@@ -45,8 +45,6 @@ _ONCE = (b"from", b"to", b"call-id", b"cseq")
 _NEEDED = frozenset(_ONCE)
 _NO_TAGS: frozenset[bytes] = frozenset()
 _RECORD_ROUTE = b"\r\nRecord-Route: "
-_ALL_COPIED = frozenset({b"via", *_ONCE})
-"""Into a response (section 8.2.6.2)."""
 _UP_TO_TAG = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
 _AFTER_TAG = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
 _BEFORE_TAG = itemgetter(b"via", b"from", b"to")
@@ -391,7 +389,7 @@ class Request(Message):
         self.raw_uri = raw_uri
         self.proven = False
         self._copied: _Copied | None = None
-        self.transaction_key: tuple[str | int | None, ...] | None = None
+        self.transaction_key: tuple[object, ...] | None = None
         """The key by which the transaction layer has looked for it."""
 
     def _read_max_forwards(self) -> int | None:
@@ -520,7 +518,7 @@ class Request(Message):
         if to_tag is not None and untagged:
             start = b"%s;tag=%s" % (start, to_tag.encode("ascii"))
         values = self.values
-        if b"record-route" in values and 100 < status < 300:
+        if 100 < status < 300 and b"record-route" in values:
             end += b"".join(map(_RECORD_ROUTE.__add__, self.get_all(b"record-route")))
         if status == 100 and b"timestamp" in values:
             end += b"\r\nTimestamp: " + values[b"timestamp"]
@@ -528,11 +526,11 @@ class Request(Message):
 
     def _copy(self) -> _Copied:
         values = self.values
-        if self.repeated is None and values.keys() >= _ALL_COPIED:
+        if self.proven and self.repeated is None:
             start = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s" % _BEFORE_TAG(values)
             end = b"\r\nCall-ID: %s\r\nCSeq: %s" % _BEHIND_TAG(values)
-            self._copied = (start, end, self._untagged(values[b"to"]))
-            return self._copied
+            self._copied = copied = (start, end, self.to_tag is None)
+            return copied
         lines = [b"\r\nVia: " + value for value in self.get_all(b"via")]
         lines += [name + values[key] for name, key in _UP_TO_TAG if key in values]
         behind = [name + values[key] for name, key in _AFTER_TAG if key in values]

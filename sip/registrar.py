@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from sip import grammar
 from sip.errors import ParseError, SipError
-from sip.fields import Fields
+from sip.fields import Field, Fields
 from sip.flow import Flow
 from sip.grammar import octets, text
 from sip.headers import quote
@@ -98,6 +98,11 @@ class Registration(Struct, frozen=True):
     """True if the phone keeps its flow alive itself (RFC 5626); the 200 then says Require:
     outbound."""
 
+    @property
+    def changes(self) -> bool:
+        """True if a binding is another than before; False for a mere query."""
+        return bool(self.added or self.refreshed or self.removed)
+
 
 class _Wish(Struct, frozen=True, gc=False):
     """One Contact of a REGISTER, and the seconds for which it is to be bound."""
@@ -110,7 +115,7 @@ class _Wish(Struct, frozen=True, gc=False):
     reg_id: int | None = None
 
 
-_NONE: dict[bytes, Binding] = {}
+_NONE: Mapping[bytes, Binding] = {}
 
 
 class Registrar:
@@ -118,7 +123,7 @@ class Registrar:
 
     def __init__(self, limits: RegistrarLimits) -> None:
         self._limits = limits
-        self._bindings: dict[str, dict[bytes, Binding]] = {}
+        self._bindings: dict[str, Mapping[bytes, Binding]] = {}
         self._on_connection: dict[Flow, set[str]] = {}
         """Addresses of record that are reached by a connection."""
         self._lost: dict[str, list[Binding]] = {}
@@ -194,7 +199,7 @@ class Registrar:
         )
 
     def _unregister_all(
-        self, aor: str, known: dict[bytes, Binding], request: Request, proven_at: float
+        self, aor: str, known: Mapping[bytes, Binding], request: Request, proven_at: float
     ) -> Registration:
         """Contact: * (section 10.2.2); only alone, and only with Expires: 0."""
         if request.expires != 0:
@@ -299,7 +304,7 @@ class Registrar:
             username,
         )
 
-    def _keep(self, aor: str, bindings: dict[bytes, Binding]) -> None:
+    def _keep(self, aor: str, bindings: Mapping[bytes, Binding]) -> None:
         for binding in self._bindings.get(aor, _NONE).values():
             if binding.flow.transport != "udp":
                 self._leave_connection(aor, binding.flow.connection)
@@ -469,15 +474,15 @@ class Registrar:
                 return {key: b for key, b in held.items() if b.expires_at > now}
         return held
 
-    def _ordered(self, bindings: dict[bytes, Binding]) -> list[Binding]:
+    def _ordered(self, bindings: Mapping[bytes, Binding]) -> list[Binding]:
         if len(bindings) < 2:
             return list(bindings.values())
         return sorted(bindings.values(), key=lambda b: (-b.q, -b.registered_at))
 
-    def ok_fields(self, registration: Registration, now: float) -> list[tuple[bytes, bytes]]:
+    def ok_fields(self, registration: Registration, now: float) -> Sequence[Field]:
         """Fields of the 200: each binding with the seconds that it has left (section 10.3 step
         8)."""
-        fields = []
+        fields: list[Field] = []
         for binding in registration.bindings:
             left = max(0, round(binding.expires_at - now))
             value = b"<%s>;expires=%d" % (binding.contact, left)

@@ -17,7 +17,6 @@ from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import REASONS, ParseError
 from sip.fields import Field, Fields
 from sip.flow import Address, Flow
-from sip.grammar import octets
 from sip.message import Request, Response
 from sip.refusal import Refuser
 from sip.session_timer import SessionInterval, TimerWheel
@@ -110,7 +109,7 @@ class Stack:
         request: Request,
         flow: Flow,
         status: int,
-        fields: Fields = (),
+        fields: Sequence[Field] = (),
         reason: str | None = None,
         body: bytes = b"",
     ) -> None:
@@ -126,7 +125,7 @@ class Stack:
         flow: Flow,
         status: int,
         now: float,
-        fields: Fields = (),
+        fields: Sequence[Field] = (),
         *,
         tag: str | None = None,
     ) -> None:
@@ -146,7 +145,7 @@ class Stack:
         transaction: ServerTransaction,
         status: int,
         now: float,
-        fields: Fields = (),
+        fields: Sequence[Field] = (),
         *,
         tag: str | None = None,
     ) -> None:
@@ -162,11 +161,11 @@ class Stack:
         be guessed. It depends on Call-ID and branch alone, so that the answers to an INVITE, to
         its retransmissions and to its CANCEL, which has one Via only, agree (section 9.2)."""
         try:
-            branch = request.branch
+            branch = (request.branch or "").encode("utf-8", "surrogateescape")
         except ParseError:  # it is answered all the same
-            branch = None
-        hop = octets(branch) if branch else request.get_all(b"via")[0]
-        seed = b"%s\0%s" % (request.values.get(b"call-id", b""), hop)
+            branch = b""
+        call_id = request.values.get(b"call-id", b"")
+        seed = b"%s\0%s" % (call_id, branch or request.get_all(b"via")[0])
         return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
 
     # Requests within a dialog

@@ -205,8 +205,5 @@ def duration(timer: Input, state: State, repeats: int, reliable: bool) -> float 
     return min(T1 * (1 << min(repeats, 3)), T2)
 
 
-def response_input(status: int) -> Input:
-    """The input that a response with this status is."""
-    if status < 200:
-        return _I.PROVISIONAL
-    return _I.SUCCESS if status < 300 else _I.FAILURE
+RESPONSE_INPUTS = (_I.PROVISIONAL, _I.PROVISIONAL, _I.SUCCESS, *[_I.FAILURE] * 4)
+"""The input that a response is, by the first digit of its status."""

@@ -14,13 +14,12 @@ from sip.transaction import (
     FIXED_SECONDS,
     INVITE_CLIENT,
     INVITE_SERVER,
+    RESPONSE_INPUTS,
     SERVER,
     Action,
     Input,
     State,
-    Table,
     duration,
-    response_input,
 )
 
 MAGIC_COOKIE = "z9hG4bK"
@@ -216,7 +215,7 @@ class TransactionLayer:
         transaction = self._clients.get((response.branch, response.cseq.method))
         if transaction is None:
             return False
-        self._step_client(transaction, response_input(response.status), now, response)
+        self._step_client(transaction, RESPONSE_INPUTS[response.status // 100], now, response)
         return True
 
     # Servers
@@ -271,7 +270,7 @@ class TransactionLayer:
         self, transaction: ServerTransaction, status: int, message: bytes, now: float
     ) -> None:
         """Send a response, if the transaction's state still allows one."""
-        self._step_server(transaction, response_input(status), now, message)
+        self._step_server(transaction, RESPONSE_INPUTS[status // 100], now, message)
 
     # Both
 

@@ -190,15 +190,21 @@ class Authenticator:
         if credentials is None:
             claimed = self._proof_or_decoy(request.from_uri.user or "").line
             raise self._challenge(claimed, status, now, source)
-        self._admit_guess(source, credentials.username, now)
-        line, secrets = self._proof_or_decoy(credentials.username)
+        username, guard = credentials.username, self._guard
+        if guard is not None and not guard.may_try(source, username, now):
+            # The answer to a wrong password without a check, and without a log line.
+            raise SipError(403)
+        line, secrets = self._proof_or_decoy(username)
         verdict = self._verdict(line, secrets, credentials, request, now, source)
         if verdict is Verdict.OK:
-            self._note_proof(source, line.login, credentials.username, now)
+            if guard is not None:
+                guard.prove(source, username, now)
+                if not guard.line_admits(source, line.login, now):
+                    raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
             return line
         if verdict is Verdict.WRONG:
-            if self._guard is not None:
-                self._guard.fail(source, credentials.username, now)
+            if guard is not None:
+                guard.fail(source, username, now)
             # The same answer for a wrong password and an unknown line, so that our lines can't be
             # enumerated.
             raise Refusal(403, "sip_credentials_wrong")
@@ -226,20 +232,6 @@ class Authenticator:
             if verdict is not Verdict.WRONG:
                 break
         return verdict
-
-    def _admit_guess(self, host: str, login: str, now: float) -> None:
-        """Limit password guesses: above the limit, a request gets the answer to a wrong password
-        without a check, and without a log line."""
-        if self._guard is not None and not self._guard.may_try(host, login, now):
-            raise SipError(403)
-
-    def _note_proof(self, host: str, login: str, username: str, now: float) -> None:
-        """Note a right password. A line that sends too many requests is still slowed down."""
-        if self._guard is None:
-            return
-        self._guard.prove(host, username, now)
-        if not self._guard.line_admits(host, login, now):
-            raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
 
     def _proof_or_decoy(self, username: str) -> Proof:
         """The line of a username with its secrets, or a decoy that no password fits: both cost the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 
 from sip.errors import SipError
 from sip.events import Received
@@ -43,7 +43,7 @@ class ClusterRegistrations(RegistrationDesk):
         agent: UserAgent,
         watchers: Watchers,
         *,
-        calls_of: Callable[[Line], Iterable[Call]],
+        calls_of: Callable[[Line], Sequence[Call]],
         release: Callable[[Flow], None],
         wall_seconds: Callable[[], float],
         returned: Returned,
@@ -141,8 +141,7 @@ class ClusterRegistrations(RegistrationDesk):
         if line is None:
             return
         now = self._loop.time()
-        self._follow(line, registration)
-        self._ring_late(line, registration)
+        self._tell_calls(line, registration)
         if registration.added or registration.removed:
             self._watchers.registrations_ended([line.id], now)
             self._phones_changed(login)

@@ -154,6 +154,8 @@ class CompletionDesk:
 
     def registered(self, line: Line, *, anew: bool) -> None:
         """Note that a phone of the line registered."""
+        if not self.queue.concerns(line.id):
+            return
         self._is_back(line.id, "unreachable")
         if anew:
             self._is_back(line.id, "busy")

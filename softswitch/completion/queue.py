@@ -66,6 +66,10 @@ class WaitingQueue:
         """The current state of a request; None: it is over."""
         return self._for.get(waiting.callee_id, {}).get(waiting.id)
 
+    def concerns(self, line_id: int) -> bool:
+        """True if a line waits, or is waited for."""
+        return line_id in self._for or line_id in self._of
+
     def waits_for(self, callee_id: int) -> list[Waiting]:
         """The requests for a callee, in the order of service."""
         return list(self._for.get(callee_id, {}).values())

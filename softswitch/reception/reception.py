@@ -74,15 +74,15 @@ class Reception:
 
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer its refusal."""
-        request, flow = event.request, event.flow
-        agent = self.context.signalling.agent
         try:
             self._serve(event)
         except SipError as error:
+            request, flow, stack = event.request, event.flow, self.context.signalling.agent.stack
             if error.status not in _NEGOTIATED:
                 self._note_refused(request, flow, error.status, error.reason)
-            agent.stack.answer(request, flow, error.status, error.headers, error.reason)
+            stack.answer(request, flow, error.status, error.headers, error.reason)
         except Refusal as refusal:
+            request, flow, stack = event.request, event.flow, self.context.signalling.agent.stack
             self.context.log.info(
                 "request refused",
                 method=request.method,
@@ -92,7 +92,7 @@ class Reception:
                 **_registrant_facts(request),
             )
             self._note_refused(request, flow, refusal.status, refusal.rule)
-            agent.stack.answer(request, flow, refusal.status, (), refusal.reason)
+            stack.answer(request, flow, refusal.status, (), refusal.reason)
 
     def _note_refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
         if request.method == "REGISTER":
@@ -100,16 +100,15 @@ class Reception:
             self.refused.note(request, flow.peer[0], status, reason, now)
 
     def _serve(self, event: Received | Resubscribed) -> None:
-        now = self.context.clock.now()
-        check_way(event.request, event.flow)
+        now, request = self.context.clock.now(), event.request
+        check_way(request, event.flow)
         if isinstance(event, Resubscribed):
-            watcher = self.authenticator.subscriber(event.request, event.flow, now)
+            watcher = self.authenticator.subscriber(request, event.flow, now)
             self.watchers.resubscribe(event, watcher, now)
-            return
-        serve = _SERVED.get(event.request.method)
-        if serve is None:
+        elif request.method in _SERVED:
+            _SERVED[request.method](self, event, now)
+        else:
             raise SipError(405)
-        serve(self, event, now)
 
     def _message(self, received: Received, now: float) -> None:
         self.texts.receive(received, self._caller(received, now), now)
@@ -122,8 +121,9 @@ class Reception:
         return caller
 
     def _register(self, received: Received, now: float) -> None:
-        registrant = self.authenticator.registrant(received.request, received.flow, now)
-        self.addressing.check(received.request, received.flow)
+        request, flow = received.request, received.flow
+        registrant = self.authenticator.registrant(request, flow, now)
+        self.addressing.check(request, flow)
         self.registrations.register(received, registrant, now)
 
     def _options(self, received: Received, now: float) -> None:

@@ -4,7 +4,7 @@ connection."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from sip.events import Received
@@ -49,7 +49,7 @@ class RegistrationDesk:
         agent: UserAgent,
         watchers: Watchers,
         *,
-        calls_of: Callable[[Line], Iterable[Call]],
+        calls_of: Callable[[Line], Sequence[Call]],
         release: Callable[[Flow], None],
         wall_seconds: Callable[[], float],
         returned: Returned,
@@ -77,43 +77,43 @@ class RegistrationDesk:
         registration = self._registrar.register(
             line.login, request, flow, wall, proven_at=wall - proof_age, username=username
         )
-        fields = tuple(self._registrar.ok_fields(registration, wall))
+        fields = self._registrar.ok_fields(registration, wall)
         self._agent.stack.reply(request, flow, 200, now, fields)
-        if registration.added or registration.refreshed or registration.removed:
+        if registration.changes:
             self._bindings.changed(line.login, registration)
         self._follow_up(line, flow, registration, now)
 
     def _follow_up(self, line: Line, flow: Flow, registration: Registration, now: float) -> None:
         """Tell other rooms of a registration by a flow that was answered."""
-        self._follow(line, registration)
-        self._ring_late(line, registration)
-        if registration.added or registration.removed:
+        self._tell_calls(line, registration)
+        added = bool(registration.added)
+        if added or registration.removed:
             self._watchers.registered(line, registration, now)
             self._phones_changed(line.login)
-        if registration.added or registration.refreshed:
-            self._returned(line, anew=bool(registration.added))
+        if added or registration.refreshed:
+            self._returned(line, anew=added)
         for left in registration.released:
             if left != flow.connection:  # the 200 is sent over this one
                 self._release(left)
 
-    def _follow(self, line: Line, registration: Registration) -> None:
+    def _tell_calls(self, line: Line, registration: Registration) -> None:
+        """Follow a phone that moved in its calls, and ring it in a call that rings already."""
+        calls = self._calls_of(line)
+        if calls or registration.moved:
+            self._follow(line, calls, registration)
+            _ring_late(calls, registration)
+
+    def _follow(self, line: Line, calls: Sequence[Call], registration: Registration) -> None:
         """Move the dialogs of a phone to the flow by which it is reached now (RFC 5626 section
         5.3)."""
         for old, new in registration.moved:
-            for call in self._calls_of(line):
+            for call in calls:
                 call.follow(line, old, new)
             self._watchers.follow(line, old, new)
         if registration.added or registration.refreshed:
-            for call in self._calls_of(line):
+            for call in calls:
                 for leg in call.parties.of_line(line):
                     call.legs.relearn_sound(leg)
-
-    def _ring_late(self, line: Line, registration: Registration) -> None:
-        """Ring a phone that registers while a call to its line rings."""
-        for call in self._calls_of(line):
-            if call.state == "ringing":
-                for binding in (*registration.added, *registration.refreshed):
-                    call.post(Registered(binding))
 
     def reach(self, line: Line) -> tuple[Binding, ...]:
         """The bindings at which a line is rung."""
@@ -169,7 +169,7 @@ class RegistrationDesk:
             self._bindings.changed(aor, left)
             line = self._directory.line_by_login(aor)
             if line is not None:
-                self._follow(line, left)
+                self._follow(line, self._calls_of(line), left)
         return self._ended(changed, now)
 
     def _ended(self, aors: Iterable[str], now: float) -> bool:
@@ -185,3 +185,11 @@ class RegistrationDesk:
         if registered is not None:
             return registered
         return math.inf if self._agent.uses(flow) else None
+
+
+def _ring_late(calls: Iterable[Call], registration: Registration) -> None:
+    """Ring a phone that registers while a call to its line rings."""
+    for call in calls:
+        if call.state == "ringing":
+            for binding in (*registration.added, *registration.refreshed):
+                call.post(Registered(binding))

@@ -260,7 +260,10 @@ class Directory:
     def bar(self, line: Line, kind: Kind) -> str | None:
         """The status, of the line or of its account, that bars this kind of use; None if none
         does."""
-        for status in (line.status, self.account_status.get(line.account_id, ACTIVE)):
+        account = self.account_status.get(line.account_id, ACTIVE)
+        if line.status == account == ACTIVE:
+            return None  # bars nothing
+        for status in (line.status, account):
             if not passes(status, kind):
                 return status
         return None

@@ -117,7 +117,8 @@ class Gate:
 
     def verify(self, value: bytes, method: str = "REGISTER", body: bytes = b"") -> Verdict:
         given = Credentials.parse(value)
-        return self.verifier.verify(given, method, self.ha1_of(given.username)(given.algorithm), self.now, body)
+        secret = self.ha1_of(given.username)(given.algorithm)
+        return self.verifier.verify(given, method, secret, self.now, body)
 
 
 def credentials(challenges: list[bytes], password: str = "secret", **more) -> bytes:

@@ -174,16 +174,19 @@ near_parameters = st.lists(
 )
 
 
-@given(near_parameters)
-def test_credentials(parameters):
-    rest = b"".join(parameters).rstrip(b" \t")
-    plain = digest._plain_parameters(rest)
+near_schemes = st.sampled_from([b"Digest ", b"digest  ", b" DIGEST\t", b"Digest", b"Basic ", b""])
+
+
+@given(near_schemes, near_parameters)
+def test_credentials(scheme, parameters):
+    value = scheme + b"".join(parameters)
+    plain = digest._plain_parameters(value)
     if plain is not None:
-        assert plain == digest._any_parameters(rest)
+        assert plain == digest._any_parameters(value)
 
 
 def test_usual_credentials_are_read_at_once():
-    usual = b'username="ana", realm="h",nc=00000001, qop=auth'
+    usual = b'Digest username="ana", realm="h",nc=00000001, qop=auth'
     assert digest._plain_parameters(usual) == {
         "username": "ana", "realm": "h", "nc": "00000001", "qop": "auth",
     }  # fmt: skip

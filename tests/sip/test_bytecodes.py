@@ -103,7 +103,7 @@ def test_a_registration():
     desk.serve(desk.authorized())
     desk.answer()
     data = desk.authorized()
-    within(2_180, count(lambda: desk.serve(data)))
+    within(2_190, count(lambda: desk.serve(data)))
     assert desk.answer().startswith(b"SIP/2.0 200")
 
 

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sip.guard_memory import Bucket, Failures, Pair, Source, make_room, source_key
+from sip.guard_memory import NEVER, Bucket, Pair, Source, add_failure, make_room, source_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -221,7 +221,7 @@ class Guard:
         source.proven_until = now + PROVEN_SECONDS
         pair = self._pair(source, login, now)
         pair.proven_until = now + PROVEN_SECONDS
-        pair.failures.count = 0
+        pair.failures = NEVER
 
     def fail(self, host: str, login: str, now: float) -> None:
         """Note a wrong password; an unknown line makes no difference."""
@@ -230,9 +230,9 @@ class Guard:
             return
         limits = self._limits
         source.reached_until = now + REACHED_SECONDS  # its nonce was given to this host
-        source.failures.add(limits.guess_window_seconds, now)
+        add_failure(source, limits.guess_window_seconds, now)
         pair = self._pair(source, login, now)
-        if pair.failures.add(limits.guess_window_seconds, now) >= limits.guesses:
+        if add_failure(pair, limits.guess_window_seconds, now) >= limits.guesses:
             pair.banned_until = now + limits.ban_seconds
             login = login[:MAX_LOGIN]
             self._note(Ban(source.key, login, "guessed passwords", pair.banned_until))
@@ -320,7 +320,7 @@ class Guard:
         del self._bans[ban.source, ban.login]
         source = self._sources.get(ban.source)
         if source is not None:
-            source.failures = Failures()
+            source.failures = NEVER
             if ban.login is None:
                 source.shut_until = 0.0
                 source.dropped = 0

@@ -55,6 +55,17 @@ class Failures:
         return self.count if now - self.since <= window else 0
 
 
+NEVER = Failures()
+"""Of all that never failed, as nearly all: one object, to which nothing is added."""
+
+
+def add_failure(known: Source | Pair, window: float, now: float) -> int:
+    """Count a wrong password; returns the number within `window` seconds."""
+    if known.failures is NEVER:
+        known.failures = Failures()
+    return known.failures.add(window, now)
+
+
 class Source:
     """The facts about an address."""
 
@@ -81,7 +92,7 @@ class Source:
         self.answers = Bucket(burst, now)
         """The bucket for credentials over a nonce that was given to this address, for when its main
         bucket is empty: forged messages can't empty it."""
-        self.failures = Failures()
+        self.failures: Failures = NEVER
         self.proven_until = 0.0
         self.reached_until = 0.0
         """The time until which it counts as proven that our answers arrive there."""
@@ -105,7 +116,7 @@ class Pair:
     __slots__ = ("banned_until", "failures", "proven_until")
 
     def __init__(self) -> None:
-        self.failures = Failures()
+        self.failures: Failures = NEVER
         self.proven_until = 0.0
         self.banned_until = 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -15,6 +16,12 @@ from sip.message import Request, read_contacts
 from sip.uri import Uri
 
 MAX_CONTACT_BYTES = 512
+
+_PLAIN = re.compile(
+    rb"<(sips?:[a-z0-9_.!~*'()&=+$,-]+@[0-9a-z](?:[0-9a-z.-]*[0-9a-z])?"
+    rb"(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?)>"
+)
+"""A URI that the full grammar reads and writes as it stands, and nothing else."""
 
 
 class Contact(Struct, frozen=True, gc=False):
@@ -37,13 +44,17 @@ def contacts_of(request: Request) -> Sequence[Contact]:
     value = request.values.get(b"contact")
     if value is None:
         return ()
-    alone = request.repeated is None or b"contact" not in request.repeated
-    if alone and len(value) <= MAX_CONTACT_BYTES:
-        return _contacts_in(value)
-    return list(map(_contact, request.contacts))
+    if len(value) > MAX_CONTACT_BYTES or (
+        request.repeated is not None and b"contact" in request.repeated
+    ):
+        return list(map(_contact, request.contacts))
+    plain = _PLAIN.fullmatch(value)
+    if plain is not None:
+        return (Contact(plain[1], None, 1.0, None, None),)
+    return _contacts_in(value)
 
 
-@lru_cache(maxsize=8_192)  # a phone writes the same line at each registration
+@lru_cache(maxsize=1024)  # a phone writes the same line at each registration
 def _contacts_in(value: bytes) -> Sequence[Contact]:
     return tuple(map(_contact, read_contacts(split_list(value))))
 
@@ -76,6 +87,6 @@ def same_contact(one: bytes, other: bytes) -> bool:
     return one == other or _read(one).equivalent(_read(other))
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=1024)
 def _read(contact: bytes) -> Uri:
     return Uri.parse(contact)

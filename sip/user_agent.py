@@ -169,7 +169,8 @@ class UserAgent:
         request.stamp_source(*flow.remote)
         if self.stack.layer.receive_request(request, now):
             return
-        request.validate()
+        if not request.proven:
+            request.validate()
         method = request.method
         if method == "CANCEL":
             self._on_cancel(request, flow, now)

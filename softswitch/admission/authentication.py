@@ -58,8 +58,7 @@ class Challenge(SipError):
 
     def __init__(self, status: int, challenges: Sequence[bytes]) -> None:
         name = b"Proxy-Authenticate" if status == 407 else b"WWW-Authenticate"
-        reason = "Proxy Authentication Required" if status == 407 else "Unauthorized"
-        super().__init__(status, reason, tuple(zip(repeat(name), challenges)))
+        super().__init__(status, None, tuple(zip(repeat(name), challenges)))
 
 
 class Authenticator:

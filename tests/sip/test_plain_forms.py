@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import digest, fields, grammar, headers, message, plain, reading, uri
+from sip import (
+    digest,
+    fields,
+    grammar,
+    headers,
+    message,
+    plain,
+    reading,
+    registered_contacts,
+    uri,
+)
 from sip.errors import ParseError
 from sip.headers import NameAddr, Via
 from sip.message import Request
@@ -172,6 +182,13 @@ near_parameters = st.lists(
     ),
     max_size=5,
 )
+
+
+@given(near_uris | st.from_regex(registered_contacts._PLAIN.pattern[2:-2], fullmatch=True))
+def test_contacts(value):
+    """A Contact that is registered as it stands is what the full grammar would write."""
+    if registered_contacts._PLAIN.fullmatch(b"<%s>" % value) is not None:
+        assert bytes(uri._parse(value)) == value
 
 
 near_schemes = st.sampled_from([b"Digest ", b"digest  ", b" DIGEST\t", b"Digest", b"Basic ", b""])

@@ -100,7 +100,7 @@ class LoadedSwitch:
     def _proves(self, credentials, request):
         secret = ha1(Algorithm.MD5, credentials.username, LOCAL[0], "secret")
         verdict = self._verifier.verify(
-            credentials, request.method, lambda _: secret, self.loop.time(), source=SENDER[0]
+            credentials, request.method, secret, self.loop.time(), source=SENDER[0]
         )
         return verdict is Verdict.OK
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from msgspec import Struct, field
+
 from billing.decisions.sales import Sales
 from billing.facts.account import Account, Change
 from billing.facts.authorization import Authorization, UnknownAccount
@@ -19,42 +21,42 @@ from billing.facts.rate import Rate
 from billing.facts.reservation import Slice
 
 
-class Book:
+class Book(Struct):
     """Accounts, live calls, CDRs and postings of a batch; what is sold is in `sales`."""
 
-    def __init__(
-        self,
-        accounts: Iterable[Account],
-        calls: Iterable[LiveCall],
-        cdrs: Iterable[Cdr],
-        payments: Iterable[Entry],
-    ) -> None:
-        self.accounts = {account.id: account for account in accounts}
-        """Accounts as the batch left them so far, by id."""
-        self.loaded = dict(self.accounts)
-        """Accounts as they were loaded, by id."""
-        self.calls = {call.call_id: call for call in calls}
-        self.stored_calls = set(self.calls)
-        """Ids of calls that have a row already."""
-        self.changed_calls: set[str] = set()
-        self.closed_calls: set[str] = set()
-        self.cdrs = {cdr.id: cdr for cdr in cdrs}
-        self.new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None, Rate | None]] = []
-        """CDRs to be written, each with the rate, coverage and cost rate of its price."""
-        self.payments = {entry.transaction_id: entry for entry in payments}
-        """An entry of each transaction that was posted before, by transaction id."""
-        self.new_entries: list[Entry] = []
-        self.new_changes: list[Change] = []
-        self.sales = Sales()
-        self.find_calls: Callable[[int], Iterable[LiveCall]] = lambda account_id: ()
-        """The store's search for an account's live calls; the account is locked by then."""
-        self._accounts_with_calls: set[int] = set()
-        """Accounts whose live calls were searched for."""
+    accounts: dict[int, Account]
+    """Accounts as the batch left them so far, by id."""
+    calls: dict[str, LiveCall]
+    cdrs: dict[str, Cdr]
+    payments: dict[str, Entry]
+    """An entry of each transaction that was posted before, by transaction id."""
+    find_calls: Callable[[int], Iterable[LiveCall]]
+    """The store's search for an account's live calls; the account is locked by then."""
+    loaded: dict[int, Account] = field(default_factory=dict)
+    """Accounts as they were loaded, by id."""
+    stored_calls: set[str] = field(default_factory=set)
+    """Ids of calls that have a row already."""
+    changed_calls: set[str] = field(default_factory=set)
+    closed_calls: set[str] = field(default_factory=set)
+    new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None, Rate | None]] = field(
+        default_factory=list
+    )
+    """CDRs to be written, each with the rate, coverage and cost rate of its price."""
+    new_entries: list[Entry] = field(default_factory=list)
+    new_changes: list[Change] = field(default_factory=list)
+    sales: Sales = field(default_factory=Sales)
+    _accounts_with_calls: set[int] = field(default_factory=set)
+    """Accounts whose live calls were searched for."""
+
+    def __post_init__(self) -> None:
+        self.loaded.update(self.accounts)
+        self.stored_calls.update(self.calls)
 
     @property
     def changed_accounts(self) -> list[Account]:
         """Accounts that differ from what was loaded."""
-        return [a for key, a in self.accounts.items() if a is not self.loaded.get(key)]
+        loaded = self.loaded
+        return [a for key, a in self.accounts.items() if a is not loaded.get(key)]
 
     def account(self, account_id: int | None) -> Account:
         """The account as the batch left it so far.

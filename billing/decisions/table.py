@@ -8,7 +8,6 @@ of SQL and need no decision stand in :mod:`billing.stores.definitions`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 from billing.decisions import (
     accounts,
@@ -21,7 +20,6 @@ from billing.decisions import (
     rentals,
     wallets,
 )
-from billing.decisions.book import Book
 from billing.facts.authorization import (
     AnswerCall,
     ChangeStatus,
@@ -34,7 +32,7 @@ from billing.facts.authorization import (
     TopUp,
     WriteCdr,
 )
-from billing.facts.command import Answer, Command
+from billing.facts.command import Command
 from billing.facts.debt import LiftSuspension, SuspendForDebt
 from billing.facts.hold import CaptureCredit, HoldCredit, ReleaseCredit
 from billing.facts.order import (
@@ -104,13 +102,3 @@ DECISIONS: dict[type[Command[object]], Callable[..., object]] = {
     CaptureCredit: holds.capture,
     ReleaseCredit: holds.release,
 }
-
-
-def decide(book: Book, command: Command[Answer]) -> Answer:
-    """The answer to a command.
-
-    Raises:
-        BillingError: the command is refused, and the book is as it was.
-    """
-    # A test compares each decision's types with its command's.
-    return cast("Answer", DECISIONS[type(command)](book, command))

@@ -11,11 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Generic, cast
+from typing import cast
 
-from msgspec import Struct
-
-from billing.facts.authorization import Authorization, BillingError
+from billing.facts.authorization import Authorization
 from billing.facts.command import Answer, Apply, Command
 from billing.stores.store import StoreError
 
@@ -36,26 +34,9 @@ def _ignored(_accounts: set[int]) -> None:
     return
 
 
-class _Waiting(Struct, Generic[Answer], frozen=True):
-    """A command that is to be applied, and the future of its answer."""
-
-    command: Command[Answer]
-    future: asyncio.Future[Answer]
-    patient: bool
-
-    def finish(self, result: Answer | BillingError | BaseException) -> int | None:
-        """Hand out the result; the account that may have more to spend now, None for none."""
-        future = self.future
-        if isinstance(result, BaseException):
-            if not future.done():
-                future.set_exception(result)
-            return None
-        if not future.done():
-            future.set_result(result)
-        return self.command.relieved_account
-
-
-_Batch = list[_Waiting[object]]
+_Waiting = tuple[Command[object], asyncio.Future[object]]
+"""A command that is to be applied, and the future of its answer."""
+_Batch = list[_Waiting]
 
 
 class _Writer:
@@ -117,15 +98,17 @@ class GroupCommit:
         self._apply = apply
         self._loop = loop
         self._gather_seconds = gather_seconds
-        self._waiting: list[_Waiting[object]] = []
-        self._untold: deque[tuple[_Waiting[object], object]] = deque()
+        self._waiting: _Batch = []
+        self._is_urgent = False
+        """True if a party waits for the answer to one of these."""
+        self._untold: deque[tuple[_Waiting, object]] = deque()
         """The written facts, and the answer to their command."""
         self._busy = False
         """True while a batch is written, or about to be."""
         self._patience: asyncio.TimerHandle | None = None
         """Ends the wait of patient commands that nothing else has begun a batch for."""
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._done: asyncio.Future[None] | None = None
+        """Told when nothing is under way any more; None while nothing waits for that."""
         self._writer = _Writer(self._write, loop, self._finish) if run_in_thread else None
         self._on_accounts_changed = on_accounts_changed
         self.holders: dict[str, Callable[[Authorization], None]] = {}
@@ -143,8 +126,9 @@ class GroupCommit:
                 urgent one begins, within PATIENCE_SECONDS.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._waiting.append(cast("_Waiting[object]", _Waiting(command, future, patient)))
-        self._idle.clear()
+        self._waiting.append(cast("_Waiting", (command, future)))
+        if not patient:
+            self._is_urgent = True
         if not self._busy:
             self._begin_when_due(self._gather_seconds)
         return future
@@ -158,13 +142,15 @@ class GroupCommit:
         """Wait until everything that was submitted is applied."""
         if self._patience is not None:
             self._begin()
-        await self._idle.wait()
+        if self._waiting or self._busy or self._untold:
+            self._done = self._done or self._loop.create_future()
+            await self._done
         if self._writer is not None:
             self._writer.close()
 
     def _begin_when_due(self, gather_seconds: float = 0.0) -> None:
         """Begin a batch if an urgent command waits, else when the patient ones' time is up."""
-        if not all(waiting.patient for waiting in self._waiting):
+        if self._is_urgent:
             self._begin(gather_seconds)
         elif self._patience is None:
             self._patience = self._loop.call_later(PATIENCE_SECONDS, self._begin)
@@ -180,9 +166,11 @@ class GroupCommit:
             self._loop.call_soon(self._start)
 
     def _start(self) -> None:
-        batch = self._waiting
-        self._waiting = batch[MAX_BATCH:]
-        del batch[MAX_BATCH:]
+        batch, self._waiting, self._is_urgent = self._waiting, [], False
+        if len(batch) > MAX_BATCH:
+            # What is left over takes part in the next batch, which waits for nothing.
+            self._waiting, self._is_urgent = batch[MAX_BATCH:], True
+            del batch[MAX_BATCH:]
         if self._writer is None:
             self._finish(batch, self._write(batch))
         else:
@@ -191,7 +179,7 @@ class GroupCommit:
     def _write(self, batch: _Batch) -> Sequence[object]:
         """The answers to a batch, or its error for each."""
         try:
-            return self._apply([waiting.command for waiting in batch])
+            return self._apply([command for command, _ in batch])
         except StoreError as error:
             return [error] * len(batch)
 
@@ -211,18 +199,26 @@ class GroupCommit:
         """Tell some of what is written. The rest is told when those have gone on and the sockets
         have had their turn: woken all at once, the calls of a batch would wait for each other."""
         changed: set[int] = set()
-        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
-            waiting, result = self._untold.popleft()
-            account = waiting.finish(result)
+        untold = self._untold
+        for _ in range(min(TOLD_AT_ONCE, len(untold))):
+            (command, future), result = untold.popleft()
+            if isinstance(result, BaseException):
+                if not future.done():
+                    future.set_exception(result)
+                continue
+            if not future.done():
+                future.set_result(result)
+            account = command.relieved_account
             if account is not None:
                 changed.add(account)
             if isinstance(result, Authorization) and result.cut:
                 # In its turn among the answers, so that the latest reservation is heard of last.
                 self._loop.call_soon(self._tell_holders, result.cut)
-        if self._untold:
+        if untold:
             self._loop.call_soon(self._tell)
-        elif not self._waiting and not self._busy:
-            self._idle.set()
+        elif self._done is not None and not self._waiting and not self._busy:
+            self._done.set_result(None)
+            self._done = None
         if changed:
             self._on_accounts_changed(changed)
 

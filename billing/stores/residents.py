@@ -28,48 +28,35 @@ class Residents:
         self._accounts: dict[int, Account] = {}
         self._calls: dict[str, LiveCall] = {}
 
-    def accounts(self, keys: Iterable[int]) -> tuple[list[Account], list[int]]:
-        """The accounts of these ids that are kept, and the ids of the others in their order."""
-        found, missing, kept = [], [], self._accounts
-        for key in keys:
-            account = kept.get(key)
-            if account is None:
-                missing.append(key)
-            else:
-                found.append(account)
-        return found, missing
+    def accounts(self, keys: Iterable[int]) -> dict[int, Account]:
+        """Those of these accounts that are kept, in the order of `keys`."""
+        kept = self._accounts
+        return {key: kept[key] for key in keys if key in kept}
 
-    def calls(self, keys: Iterable[str]) -> tuple[list[LiveCall], list[str]]:
-        """The live calls of these ids that are kept, and the ids of the others in their order."""
-        found, missing, kept = [], [], self._calls
-        for key in keys:
-            call = kept.get(key)
-            if call is None:
-                missing.append(key)
-            else:
-                found.append(call)
-        return found, missing
+    def calls(self, keys: Iterable[str]) -> dict[str, LiveCall]:
+        """Those of these live calls that are kept, in the order of `keys`."""
+        kept = self._calls
+        return {key: kept[key] for key in keys if key in kept}
 
     def forget(self) -> None:
         """Keep nothing: another writer was there, or a batch failed half-way."""
         self._accounts.clear()
         self._calls.clear()
 
-    def keep(self, book: Book) -> None:
-        """Keep what a batch loaded and left, once it is committed."""
-        loaded = book.loaded
-        for key, account in book.accounts.items():
-            # The row's version rose with the update.
-            is_same = account is loaded.get(key)
-            self._accounts[key] = account if is_same else _stored(account)
+    def keep(self, book: Book, changed: Iterable[Account]) -> None:
+        """Keep what a batch loaded and left.
+
+        Args:
+            changed: the accounts that it has written.
+        """
+        accounts, calls = self._accounts, self._calls
+        accounts.update(book.loaded)
+        for account in changed:  # their rows' versions rose with the update
+            accounts[account.id] = structs.replace(account, version=account.version + 1)
         for call_id in book.changed_calls:  # they are written, and many
             book.calls[call_id].dialogs = None
-        self._calls.update(book.calls)
+        calls.update(book.calls)
         for call_id in book.closed_calls:
-            self._calls.pop(call_id, None)
-        if len(self._accounts) > MAX_ACCOUNTS or len(self._calls) > MAX_CALLS:
+            calls.pop(call_id, None)
+        if len(accounts) > MAX_ACCOUNTS or len(calls) > MAX_CALLS:
             self.forget()
-
-
-def _stored(account: Account) -> Account:
-    return structs.replace(account, version=account.version + 1)

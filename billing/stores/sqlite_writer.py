@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
 from billing.stores.residents import Residents
+
+Result = TypeVar("Result")
 
 CACHE_KIB = 2_000
 """The cache of pages that lasts from one transaction to the next; SQLite's usual size."""
@@ -36,28 +37,31 @@ class SqliteWriter:
         """The state of the database that the residents are of: `PRAGMA data_version`, which other
         connections change, and the rows changed by this one, which in memory is everybody's."""
 
-    @contextmanager
-    def transaction(self) -> Iterator[tuple[Connection, Residents]]:
-        """A transaction that commits at the end, or leaves nothing if anything is raised; and what
-        earlier ones left, unless others wrote meanwhile."""
+    def transact(self, work: Callable[[Connection, Residents], Result]) -> Result:
+        """Do work in a transaction that commits at the end, or leaves nothing if anything is
+        raised; the residents are those that earlier ones left, unless others wrote meanwhile."""
         with self._lock:
-            if self._connection is None:
-                self._connection = self._engine.connect().execution_options(kept=True)
-                cache = f"PRAGMA cache_size = -{CACHE_KIB}"
-                driver_of(self._connection).execute(cache)
             connection = self._connection
             try:
+                if connection is None:
+                    connection = self._connection = self._connect()
                 with connection.begin():
                     driver = driver_of(connection)
                     # The write lock is ours: nothing changes between this and the commit.
                     (version,) = driver.execute("PRAGMA data_version").fetchone()
                     if (version, driver.total_changes) != self._seen:
                         self._residents.forget()
-                    yield connection, self._residents
+                    result = work(connection, self._residents)
                     self._seen = version, driver.total_changes
             except BaseException:
                 self._close()
                 raise
+            return result
+
+    def _connect(self) -> Connection:
+        connection = self._engine.connect().execution_options(kept=True)
+        driver_of(connection).execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        return connection
 
     def close(self) -> None:
         """Close the connection, and keep nothing; the next transaction opens another."""

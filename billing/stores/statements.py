@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Dialect, Executable, bindparam
 
@@ -17,6 +17,15 @@ from billing.stores.rows import Expression, Parameters, Row, Rows
 
 MAX_KEYS = 512
 """Keys in one IN list; SQLite takes 32,766 parameters, older ones 999."""
+
+
+class Cursor(Protocol):
+    """What is used of a driver's cursor (PEP 249)."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def executemany(self, statement: str, rows: Sequence[Parameters], /) -> object: ...
 
 
 class _Compiled:
@@ -40,9 +49,6 @@ class _Compiled:
         elif tuple(wanted) != tuple(names):
             self.arrange = itemgetter(*map(list(names).index, wanted))
 
-    def parameters(self, rows: Sequence[Row]) -> list[Parameters]:
-        return list(rows) if self.arrange is None else list(map(self.arrange, rows))
-
 
 class Statement:
     """Something done to many rows.
@@ -56,21 +62,16 @@ class Statement:
         self._names = tuple(names)
         self._compiled: dict[str, _Compiled] = {}
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
-        """Do it to each row; how many rows of the table it touched."""
-        if not rows:
-            return 0
-        dialect = connection.dialect
+    def run(self, cursor: Cursor, dialect: Dialect, rows: Sequence[Row]) -> int:
+        """Do it to each row, of which there is one at least; how many rows of the table it
+        touched."""
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = _Compiled(self._statement, dialect, self._names)
             self._compiled[dialect.name] = compiled
-        cursor = connection.connection.cursor()
-        try:
-            cursor.executemany(compiled.text, compiled.parameters(rows))
-            return int(cursor.rowcount)
-        finally:
-            cursor.close()
+        arrange = compiled.arrange
+        cursor.executemany(compiled.text, rows if arrange is None else list(map(arrange, rows)))
+        return cursor.rowcount
 
 
 class Lookup:
@@ -97,7 +98,8 @@ class Lookup:
         length = 1 << (len(keys) - 1).bit_length()
         keys += [keys[-1]] * (length - len(keys))
         compiled = self._compile(connection.dialect, length)
-        (parameters,) = compiled.parameters([tuple(keys)])
+        row = tuple(keys)
+        parameters = row if compiled.arrange is None else compiled.arrange(row)
         cursor = connection.connection.cursor()
         try:
             cursor.execute(compiled.text, parameters)

@@ -205,8 +205,9 @@ class Stages:
                 ended_by="operator",
                 says=("refused-too-many-calls",),
             )
-        premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)
-        line.services.bar(type_of_call(destination, self.plan), premium)
+        if line.services.bars:
+            premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)
+            line.services.bar(type_of_call(destination, self.plan), premium)
 
     def _is_premium(self, number: str) -> bool:
         groups = self.entitlements.destinations.of(number[1:])

@@ -136,8 +136,8 @@ def _of_line(
         return own._replace(presented=None), why
     if not isinstance(destination, ToTrunk):
         return own, "lines of this switch see the line's number"
-    add_on = line.services["caller_id"]
-    if add_on.active and add_on.numbers:
+    add_on = line.services.chosen("caller_id")
+    if add_on is not None and add_on.numbers:
         return _of_add_on(line, add_on.numbers[0], destination.number, rented)
     if rented.get(line.number) is not None:
         return NOBODY, "a rented number isn't shown without caller_id"

@@ -11,6 +11,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, present_onward
 from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
 from softswitch.subscribers.last_calls import LastCall
+from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
     from sip.message import Request
@@ -40,8 +41,11 @@ class CallAdmission:
         record.caller(caller)
         dialled = stages.number(dialled_digits)
         record.dialled(dialled)
-        record.routed(*stages.presumed(caller, dialled))
-        destination = stages.route(caller, dialled)
+        try:
+            destination = stages.route(caller, dialled)
+        except Refusal:
+            record.routed(*stages.presumed(caller, dialled))
+            raise
         record.routed(
             direction_of_call(caller, destination), type_of_call(destination, stages.plan)
         )

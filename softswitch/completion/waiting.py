@@ -109,7 +109,7 @@ def why_not(caller: Line, callee: Line, reason: Reason, *, by_text: bool = False
         return "the callee takes no anonymous calls"
     if callee.services.is_on("do_not_disturb"):
         return "the callee isn't to be disturbed"
-    if reason == "busy" and callee.services.chose("call_waiting"):
+    if reason == "busy" and callee.services.chosen("call_waiting") is not None:
         return "the callee has call waiting"
     return None
 

@@ -94,12 +94,13 @@ class CapsWatch:
         Raises:
             Refusal: 403, or 480 for a limit that passes with time; the rule names the cap.
         """
-        caps = self._caps.get(account) or Caps(account)
-        if not on_net:
-            if HIGH_RISK in groups and not caps.high_risk:
-                raise _refusal("cap_high_risk")
-            if caps.countries is not None and not number.startswith(caps.countries):
-                raise _refusal("cap_new_country")
+        caps = self._caps.get(account)
+        if not on_net and HIGH_RISK in groups and not (caps is not None and caps.high_risk):
+            raise _refusal("cap_high_risk")
+        if caps is None:
+            return
+        if not on_net and caps.countries is not None and not number.startswith(caps.countries):
+            raise _refusal("cap_new_country")
         if caps.calls is not None and live(account) >= caps.calls:
             raise _refusal("cap_calls", 480, "too-many-calls", most=caps.calls)
         attempts = _count(self._attempts.get(account), at - MINUTE_MS)

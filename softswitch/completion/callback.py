@@ -84,7 +84,7 @@ class PlacedCall(Call):
         self.legs.changed()
         self.legs.drain()
         while True:
-            letter = await self._mailbox.next(branches.deadline)
+            letter = await self.legs.mailbox.next(branches.deadline)
             if letter is None:
                 if self.now() >= branches.deadline:
                     raise no_answer()

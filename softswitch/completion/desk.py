@@ -142,12 +142,14 @@ class CompletionDesk:
         if callee is None and end.status != 200 and end.cause in ENGAGED:
             rung = call.context.admission.stages.directory.line_by_number(call.record.called)
             callee = rung if rung is not None and rung.id in call.line_ids else None
-        for line in {line.id: line for line in (caller, callee) if line is not None}.values():
-            self.call_ended(line)
+        if caller is not None:
+            self.call_ended(caller)
+        if callee is not None and (caller is None or callee.id != caller.id):
+            self.call_ended(callee)
 
     def call_ended(self, line: Line) -> None:
         """Note that a call of a line has ended, here or at another node: it may be free now."""
-        if self._calls.count_of_line(line) == 0:
+        if self.queue.concerns(line.id) and self._calls.count_of_line(line) == 0:
             self._is_back(line.id, "busy")
             self._is_back(line.id, "unreachable")
             self._is_free(line.id)

@@ -67,6 +67,8 @@ from softswitch.texting.message import State, StoredText
 from softswitch.texting.own_texts import CallNotice
 from softswitch.texting.texting import Texting
 
+_BESIDE_CALLS = (Received, Resubscribed, Replied, SubscriptionEnded, Refreshed)
+
 
 class Switch:
     """All parts of the switch between the sockets and the store.
@@ -316,6 +318,10 @@ class Switch:
     # What the user agent tells
 
     def _on_event(self, event: Event) -> None:
+        if not isinstance(event, _BESIDE_CALLS):  # one test for most events, not five
+            if event.session.owner is not None:
+                event.session.owner.post(event)
+            return
         match event:
             case Received() | Resubscribed():
                 self.reception.receive(event)
@@ -326,10 +332,6 @@ class Switch:
             case Refreshed(session):
                 if isinstance(session.owner, Legs):
                     session.owner.relearn_sound(session)
-            case _:
-                owner = event.session.owner
-                if owner is not None:
-                    owner.post(event)
 
     def _on_fault(self, error: Exception) -> None:
         self._log.error("a message caused an internal error", error=repr(error), exc_info=error)

@@ -45,9 +45,10 @@ def participants_in(conference: Conference, domain: str) -> list[Participant]:
 
 def _transferred_to(call: Call, domain: str, with_remote: bool) -> LineDialog:
     """The dialog of a line that rings as a transfer target."""
-    number = call.transfer.person.presented if with_remote else None
+    transfer = call.transfer if with_remote else None
+    number = None if transfer is None else transfer.person.presented
     remote = None if number is None else f"sip:{number}@{domain}"
-    dialog = call.transfer.dialog if with_remote else None
+    dialog = None if transfer is None else transfer.dialog
     return LineDialog(f"{call.id}-t", "recipient", "early", remote, dialog)
 
 

@@ -251,6 +251,8 @@ class Watchers:
     def _tell(self, package: Package, lines: Iterable[int], now: float) -> bool:
         told = False
         name, of_watched = package.name, self._of_watched
+        if not of_watched:
+            return False
         for line_id in lines:
             if watching := of_watched.get((name, line_id)):
                 for subscription in [*watching]:

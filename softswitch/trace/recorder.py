@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from sip.flow import Flow
@@ -17,6 +18,8 @@ from sip.flow import Flow
 RING_BYTES = 2 << 20
 """The memory of the ring: some thousand messages, tenths of a second at full load, which is longer
 than a call takes from its INVITE until it is known."""
+WEIGHED_AT_ONCE = 16
+"""Messages that are put into the ring together; they have a megabyte at most, beside it."""
 FILED_AT_ONCE = 128
 """Messages of the ring that are filed at once, so that filing never takes a millisecond."""
 FIRST_OF_CALL = 200
@@ -37,6 +40,8 @@ _CALL_ID = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECAS
 
 _Entry = tuple[float, bool, Flow, bytes]
 """A :class:`Message` before it is read: a plain tuple costs a quarter."""
+_DATA = itemgetter(3)
+"""The octets of an entry."""
 
 
 class Message(NamedTuple):
@@ -122,6 +127,8 @@ class Recorder:
         self._monotonic = monotonic
         self._ring: deque[_Entry] = deque()
         self._ring_octets = 0
+        self._new: list[_Entry] = []
+        """Messages that come into the ring next."""
         self._octets = 0
         self._live: dict[str, CallTrace] = {}
         self._ended: dict[str, CallTrace] = {}
@@ -131,10 +138,10 @@ class Recorder:
 
     def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
         """Record a message that was received or sent."""
-        self._ring.append((self._monotonic(), sent, flow, data))
-        self._ring_octets += len(data) + ENTRY_BYTES
-        if self._ring_octets > RING_BYTES:
-            self._file_oldest()
+        new = self._new
+        new.append((self._monotonic(), sent, flow, data))
+        if len(new) >= WEIGHED_AT_ONCE:
+            self._weigh()
 
     # What calls tell
 
@@ -178,6 +185,7 @@ class Recorder:
         trace = self._live.get(call_id) or self._ended.get(call_id)
         if trace is None:
             return None
+        self._weigh()
         wanted = frozenset(trace.sip_call_ids)
         waiting = [Message(*entry) for entry in self._ring if call_id_of(entry[3]) in wanted]
         return trace, [*trace.messages(), *waiting]
@@ -190,9 +198,20 @@ class Recorder:
     @property
     def octets(self) -> int:
         """The approximate memory of calls and ring."""
+        self._weigh()
         return self._octets + self._ring_octets
 
     # Filing
+
+    def _weigh(self) -> None:
+        """Put the newest messages into the ring, and file its oldest if it holds too much. Not one
+        by one, which would cost as much again as to record them."""
+        new = self._new
+        self._ring_octets += sum(map(len, map(_DATA, new))) + ENTRY_BYTES * len(new)
+        self._ring.extend(new)
+        new.clear()
+        while self._ring_octets > RING_BYTES:
+            self._file_oldest()
 
     def _file_oldest(self) -> None:
         ring, known = self._ring, self._by_sip_call_id

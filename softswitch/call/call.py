@@ -27,25 +27,22 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.routing import ToTrunk
+from softswitch.call import transfers
 from softswitch.call.charging.accounting import Record
 from softswitch.call.charging.money_warnings import MoneyWarnings
 from softswitch.call.charging.payers import Payers, unpaid
 from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
-from softswitch.call.established.attended_transfer import AttendedTransfer
-from softswitch.call.established.blind_transfer import BlindTransfer
 from softswitch.call.established.established_call import EstablishedCall
-from softswitch.call.established.merging import Merging
 from softswitch.call.established.renegotiation import Renegotiation
-from softswitch.call.established.service_connection import ServiceConnection
-from softswitch.call.established.target_call import TargetCall
 from softswitch.call.established.transfer import Transfer
 from softswitch.call.ivr import voicemail_diversion
 from softswitch.call.ivr.refusal_announcement import RefusalAnnouncement
 from softswitch.call.ivr.service_leg import ServiceLeg
 from softswitch.call.ivr.speaker import Speaker
+from softswitch.call.kept_dialogs import KeptDialogs
 from softswitch.call.legs import Legs
-from softswitch.call.letters import Connect, GiveLeg, Given, Letter, PickUp, Replace
+from softswitch.call.letters import Connect, GiveLeg, Given, PickUp, Replace
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_relay import CallRelay
@@ -80,15 +77,19 @@ class Call:
         self, context: CallContext, caller: Caller, request: Request, session: Session | None
     ) -> None:
         clock, agent, log = context.clock, context.signalling.agent, context.log
-        features, limits = context.features, context.limits
+        features, limits, music = context.features, context.limits, context.tones.hold_music
         self.id = agent.stack.token()
         self.context = context
         self.caller = caller
         self.request = request
-        self.record = Record(self.id, request, clock.wall_ms())
+        self.record = Record.of(self.id, request, clock.wall_ms())
         self.record.caller(caller)
         self._state = CallState()
-        self._mailbox = Mailbox(clock.loop)
+        mailbox = Mailbox(clock.loop)
+        self.post = mailbox.post
+        """Tells the call something; its own task handles it."""
+        self.now = clock.now
+        """Monotonic seconds."""
         line = caller.line if isinstance(caller, LineCaller) else None
         if session is not None:
             party = caller.line if isinstance(caller, LineCaller) else caller.trunk
@@ -97,7 +98,7 @@ class Call:
         self.payers = Payers(
             request,
             self.record,
-            self._mailbox,
+            mailbox,
             clock,
             limits,
             context.charging,
@@ -108,30 +109,33 @@ class Call:
             context.media,
             context.media_address,
             agent.stack.pick(1 << 31),
-            transcodes=limits.transcodes,
+            limits.transcodes,
         )
         self.info_keys = InfoKeys(
-            self.id, self.parties, self.relay, self._state, self._mailbox, clock, log
+            self.id, self.parties, self.relay, self._state, mailbox, clock, log
         )
         self.recording = CallRecording(
             self.record, self.parties, self.relay, self._state, features.recordings, clock, log
         )
         self.legs = Legs(
-            self.id,
-            caller,
-            request,
+            id=self.id,
+            caller=caller,
+            request=request,
             clock=clock,
             state=self._state,
-            mailbox=self._mailbox,
+            mailbox=mailbox,
+            post=mailbox.post,
+            now=clock.now,
+            drain=context.signalling.drain,
             record=self.record,
             parties=self.parties,
+            kept_dialogs=KeptDialogs(self.parties),
             payers=self.payers,
             relay=self.relay,
-            hold_music=HoldMusic(self.relay, self._state, context.tones.hold_music, log),
+            hold_music=None if music is None else HoldMusic(self.relay, self._state, music, log),
             info_keys=self.info_keys,
             recording=self.recording,
             security=context.security,
-            signalling=context.signalling,
             news=context.news,
         )
         self.early_media = EarlyMedia(self.legs, context.security, context.tones, log)
@@ -142,45 +146,37 @@ class Call:
     def _compose_established(self) -> None:
         """The parts that work after the answer."""
         context, legs = self.context, self.legs
-        features, agent, log = context.features, context.signalling.agent, context.log
-        announcer = features.announcer
+        announcer = context.features.announcer
         self.renegotiation = Renegotiation(legs)
-        self.service_leg = ServiceLeg(legs, self.early_media, self.recording, announcer, log)
-        self.worker_move = WorkerMove(legs, self.recording)
-        merging = Merging(
-            legs,
-            self.renegotiation,
-            self.service_leg,
-            self.worker_move,
-            features.hall,
-            announcer,
-            log,
-        )
-        target = TargetCall(legs, agent, context.dialer, context.security)
-        self.transfer = Transfer(
-            legs,
-            context.admission.stages,
-            self.renegotiation,
-            merging,
-            target,
-            BlindTransfer(legs, self.renegotiation, target),
-            AttendedTransfer(legs, self.renegotiation, agent),
-            ServiceConnection(legs, self.renegotiation, target, self.service_leg),
+        self.service_leg = ServiceLeg(
+            legs, self.early_media, self.recording, announcer, context.log
         )
         self._established = EstablishedCall(
             legs,
             self.info_keys,
             self.renegotiation,
             self.service_leg,
-            merging,
-            self.transfer,
+            partial(
+                transfers.compose,
+                context,
+                legs,
+                self.renegotiation,
+                self.service_leg,
+                self.recording,
+            ),
             MoneyWarnings(legs, announcer, context.limits.warnings_seconds),
             context.limits.max_duration_seconds,
         )
 
-    def post(self, letter: Letter) -> None:
-        """Tell the call something; its own task handles it."""
-        self._mailbox.post(letter)
+    @property
+    def worker_move(self) -> WorkerMove:
+        """The way of the call's sound to the media worker of a conference."""
+        return WorkerMove(self.legs, self.recording)
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """Transfers; None until the first is asked for."""
+        return self._established.transfer
 
     # What an operator sees
 
@@ -291,6 +287,8 @@ class Call:
 
     async def _announce(self, end: Ending) -> Ending:
         """Say to the caller why the call is refused."""
+        if self._state.answered:
+            return end
         context = self.context
         announcement = RefusalAnnouncement(
             self.legs,
@@ -356,7 +354,7 @@ class Call:
             self.legs,
             context.dialer,
             domain,
-            follows_redirects=context.limits.follows_redirects,
+            context.limits.follows_redirects,
         )
         self.ringing = Ringing(
             self.legs,
@@ -504,7 +502,8 @@ class Call:
             self.ringing.stop(now)
             self.ringing = None
         self.service_leg.stop()
-        self.transfer.stop(now)
+        if self.transfer is not None:
+            self.transfer.stop(now)
         self.renegotiation.stop(now)
         if not self._state.answered:
             self._turn_away(end, now)
@@ -518,7 +517,7 @@ class Call:
     def _return_what_came_late(self) -> None:
         """Answer letters that bring or want a leg when the call is over already."""
         now = self.now()
-        for letter in self._mailbox.rest():
+        for letter in self.legs.mailbox.rest():
             match letter:
                 case GiveLeg(taker):
                     taker.post(Given(None))
@@ -566,10 +565,6 @@ class Call:
         """The relay session, for services; the caller is side a."""
         return self.legs.sound
 
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return self.context.clock.now()
-
     # What rings
 
     @property
@@ -577,13 +572,17 @@ class Call:
         """The lines whose phones ring now: for the call, or as a transfer target."""
         if self.ringing is None or self.over:
             return []
-        return self.transfer.lines if self.answered else self.ringing.lines
+        if self.answered:
+            return [] if self.transfer is None else self.transfer.lines
+        return self.ringing.lines
 
     def rings_in(self, dialog: DialogId) -> bool:
         """True if one of these phones rings in this dialog."""
         if self.ringing is None or self.over:
             return False
-        return self.transfer.has(dialog) if self.answered else self.ringing.has(dialog)
+        if self.answered:
+            return self.transfer is not None and self.transfer.has(dialog)
+        return self.ringing.has(dialog)
 
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow."""
@@ -591,4 +590,5 @@ class Call:
             self.context.signalling.agent.stack.follow(leg.dialog, old, new)
         if self.ringing is not None and any(rung.id == line.id for rung in self.rung):
             self.ringing.follow(old, new)
-            self.transfer.follow(old, new)
+            if self.transfer is not None:
+                self.transfer.follow(old, new)

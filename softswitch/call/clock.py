@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
     """The loop, whose monotonic seconds time calls, and the wall clock, whose epoch milliseconds
     stamp their records."""
 
-    loop: asyncio.AbstractEventLoop
-    wall_ms: Callable[[], int]
+    __slots__ = ("loop", "now", "wall_ms")
 
-    def now(self) -> float:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wall_ms: Callable[[], int]) -> None:
+        self.loop = loop
+        self.wall_ms = wall_ms
+        self.now = loop.time
         """Monotonic seconds, the loop's time."""
-        return self.loop.time()

@@ -6,10 +6,12 @@ it uses by its constructor. Nothing here knows any of the parts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from rtp.session import MediaSession
-from softswitch.call.kept_dialogs import KeptDialogs
 from softswitch.call.media.keys import RELAY_TYPE
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from softswitch.call.charging.accounting import Record
     from softswitch.call.charging.payers import Payers
     from softswitch.call.clock import Clock
-    from softswitch.call.context import CallNews, Signalling
+    from softswitch.call.context import CallNews
+    from softswitch.call.kept_dialogs import KeptDialogs
     from softswitch.call.letters import Letter
     from softswitch.call.mailbox import Mailbox
     from softswitch.call.media.call_recording import CallRecording
@@ -36,85 +39,39 @@ if TYPE_CHECKING:
     from softswitch.subscribers.directory import Line, Trunk
 
 
-class Legs:
+class Legs(Struct, eq=False, kw_only=True):
     """The legs of one call. A leg's session has them as its owner.
 
     Args:
         caller: who pays first.
         request: the INVITE of the caller, or one made in the caller's name.
+        post: tells the call something; its own task handles it.
+        now: monotonic seconds.
+        drain: has the messages sent that the last commands to the legs made.
+        hold_music: None: none is played.
         recording: begins and ends as lines that are recorded come and go.
         news: told when a leg joins or a side changes hands.
     """
 
-    __slots__ = (
-        "_hold_music",
-        "_info_keys",
-        "_news",
-        "_recording",
-        "_security",
-        "_signalling",
-        "caller",
-        "clock",
-        "id",
-        "kept_dialogs",
-        "mailbox",
-        "parties",
-        "payers",
-        "record",
-        "relay",
-        "request",
-        "state",
-    )
-
-    def __init__(
-        self,
-        call_id: str,
-        caller: Caller,
-        request: Request,
-        *,
-        clock: Clock,
-        state: CallState,
-        mailbox: Mailbox,
-        record: Record,
-        parties: Parties,
-        payers: Payers,
-        relay: CallRelay,
-        hold_music: HoldMusic,
-        info_keys: InfoKeys,
-        recording: CallRecording,
-        security: SecurityPolicy,
-        signalling: Signalling,
-        news: CallNews,
-    ) -> None:
-        self.id = call_id
-        self.caller = caller
-        self.request = request
-        self.clock = clock
-        self.state = state
-        self.mailbox = mailbox
-        self.record = record
-        self.parties = parties
-        self.kept_dialogs = KeptDialogs(parties)
-        self.payers = payers
-        self.relay = relay
-        self._hold_music = hold_music
-        self._info_keys = info_keys
-        self._recording = recording
-        self._security = security
-        self._signalling = signalling
-        self._news = news
-
-    def post(self, letter: Letter) -> None:
-        """Tell the call something; its own task handles it."""
-        self.mailbox.post(letter)
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return self.clock.now()
-
-    def drain(self) -> None:
-        """Have the messages sent that the last commands to the legs made."""
-        self._signalling.drain()
+    id: str
+    caller: Caller
+    request: Request
+    clock: Clock
+    state: CallState
+    mailbox: Mailbox
+    post: Callable[[Letter], None]
+    now: Callable[[], float]
+    drain: Callable[[], None]
+    record: Record
+    parties: Parties
+    kept_dialogs: KeptDialogs
+    payers: Payers
+    relay: CallRelay
+    hold_music: HoldMusic | None
+    info_keys: InfoKeys
+    recording: CallRecording
+    security: SecurityPolicy
+    news: CallNews
 
     @property
     def talking(self) -> bool:
@@ -147,15 +104,15 @@ class Legs:
 
     def joined(self, session: Session) -> None:
         """A leg begins, or comes over from another call."""
-        self._news.leg_joined(self.id, session)
+        self.news.leg_joined(self.id, session)
 
     def changed(self) -> None:
         """The call rings, was answered, or has another party on one of its sides."""
-        self._news.changed(self.id)
+        self.news.changed(self.id)
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
         """The SRTP keys of a leg, by the policy of its line or trunk."""
-        return self._security.secure(session, party)
+        return self.security.secure(session, party)
 
     def put_leg(
         self, side: Side, session: Session, line: Line | None, identity: Identity | None
@@ -173,7 +130,7 @@ class Legs:
         """Put another leg in the place of one; returns the one that was there."""
         gone = self.leg(side)
         self.put_leg(side, session, line, identity)
-        self._recording.follow()
+        self.recording.follow()
         return gone
 
     # Their sound
@@ -193,8 +150,9 @@ class Legs:
         """Teach the relay the offer or answer of a leg."""
         self.take_info(side)
         self.media.learn(side, heard, self.leg(side).dialog.flow.peer[0])
-        self._hold_music.heard(side, heard)
-        self._info_keys.follow()
+        if self.hold_music is not None:
+            self.hold_music.heard(side, heard)
+        self.info_keys.follow()
 
     def relearn_sound(self, session: Session) -> None:
         """Let a leg's RTP come from a new port: it refreshed its session or registered again, and a

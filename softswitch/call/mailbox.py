@@ -18,6 +18,7 @@ class Mailbox:
         self._loop = loop
         self._letters: list[Letter] = []  # an empty deque takes 600 octets of each call
         self._waiter: asyncio.Future[None] | None = None
+        """Of the last wait; done once that is over."""
         self._timer: asyncio.TimerHandle | None = None
         """Wakes the reader, at its deadline or before: most waits end by a letter, and a timer that
         goes on into the next wait costs nothing, one that is set anew a push and a search in the
@@ -26,7 +27,9 @@ class Mailbox:
     def post(self, letter: Letter) -> None:
         """Append a letter and wake the reader."""
         self._letters.append(letter)
-        self._wake()
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def post_later(self, seconds: float, letter: Letter) -> None:
         """Post a letter after a pause."""
@@ -34,7 +37,8 @@ class Mailbox:
 
     def rest(self) -> list[Letter]:
         """The unread letters; the mailbox is empty and without a timer afterwards."""
-        letters, self._letters = self._letters, []
+        letters = self._letters.copy()
+        self._letters.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -42,25 +46,19 @@ class Mailbox:
 
     async def next(self, deadline: float) -> Letter | None:
         """The next letter, or None at `deadline` (the loop's time)."""
-        while not self._letters and deadline > self._loop.time():
-            if self._timer is None or deadline < self._timer.when():
-                self._set(deadline)
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self._letters.pop(0) if self._letters else None
-
-    def _set(self, deadline: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._ring)
+        letters, loop = self._letters, self._loop
+        while not letters and deadline > loop.time():
+            timer = self._timer
+            if timer is None or deadline < timer.when():
+                if timer is not None:
+                    timer.cancel()
+                self._timer = loop.call_at(deadline, self._ring)
+            self._waiter = waiter = loop.create_future()
+            await waiter
+        return letters.pop(0) if letters else None
 
     def _ring(self) -> None:
+        """The deadline: wake the reader."""
         self._timer = None
-        self._wake()
-
-    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from msgspec import Struct, field
+
 from billing.facts.authorization import CloseCall, Settlement, WriteCdr
 from billing.facts.cdr import Cdr, MediaFigures, SideMedia, leg_key
 from billing.stores.group_commit import GroupCommit
@@ -30,68 +32,64 @@ FIRST_LEG = "a"
 """The CDR leg of the caller. Later letters are legs that lines added by forwarding or transfer."""
 
 
-class Record:
-    """The facts of one leg while it lives; becomes its CDR."""
+class Record(Struct, eq=False):
+    """The facts of one leg while it lives; becomes its CDR.
 
-    __slots__ = (
-        "_answered_at",
-        "_dialled",
-        "_presented",
-        "_ringing_at",
-        "_sip_call_id",
-        "_type",
-        "account",
-        "answered_by",
-        "call_id",
-        "called",
-        "calling",
-        "decisions",
-        "direction",
-        "key",
-        "leg",
-        "line",
-        "line_ids",
-        "routed_to",
-        "setup_at",
-        "trunk",
-    )
+    Args:
+        setup_at: epoch milliseconds.
+        key: of the leg in the journal of live calls.
+    """
 
-    def __init__(
-        self,
+    call_id: str
+    leg: str
+    key: str
+    setup_at: int
+    direction: str
+    _sip_call_id: str
+    _dialled: str
+    account: int | None = None
+    line: str | None = None
+    line_ids: tuple[int, ...] = ()
+    routed_to: Route | None = None
+    """The route that admission chose for the leg; None before it."""
+    calling: str = ""
+    called: str = ""
+    trunk: str | None = None
+    answered_by: str | None = None
+    """The service or mailbox of the switch that takes the call in place of the called person."""
+    _type: str = "special"
+    _presented: str | None = None
+    decisions: Decisions = field(default_factory=Decisions)
+    _ringing_at: int | None = None
+    _answered_at: int | None = None
+
+    @classmethod
+    def of(
+        cls,
         call_id: str,
         request: Request,
         now: int,
         leg: str = FIRST_LEG,
         dialled: str | None = None,
-    ) -> None:
-        self.call_id = call_id
-        self.leg = leg
-        self.key = leg_key(call_id, leg)
-        """The key of the leg in the journal of live calls."""
-        self.account: int | None = None
-        self.line: str | None = None
-        self.line_ids: tuple[int, ...] = ()
-        self.routed_to: Route | None = None
-        """The route that admission chose for the leg; None before it."""
-        self.calling = ""
-        self.called = ""
-        self.trunk: str | None = None
-        self.answered_by: str | None = None
-        """The service or mailbox of the switch that takes the call in place of the called
-        person."""
-        # The journal takes valid text alone, but a phone may send any octets.
-        self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
-        uri = request.uri
-        wanted = str(uri.user or (f"urn:{uri.host}" if uri.is_emergency else ""))
-        wanted = wanted if dialled is None else dialled
-        self._dialled = storable(wanted, MAX_DIALLED)
-        self.direction = "outgoing" if leg == FIRST_LEG else "forwarded"
-        self._type = "special"
-        self._presented: str | None = None
-        self.setup_at = now
-        self.decisions = Decisions()
-        self._ringing_at: int | None = None
-        self._answered_at: int | None = None
+    ) -> Record:
+        """The record of a leg that begins now (epoch milliseconds).
+
+        Args:
+            dialled: by the line that adds the leg; None: what the request asks for.
+        """
+        if dialled is None:
+            uri = request.uri
+            dialled = str(uri.user or (f"urn:{uri.host}" if uri.is_emergency else ""))
+        return cls(
+            call_id,
+            leg,
+            leg_key(call_id, leg),
+            now,
+            "outgoing" if leg == FIRST_LEG else "forwarded",
+            # The journal takes valid text alone, but a phone may send any octets.
+            storable(request.call_id, MAX_CALL_ID),
+            storable(dialled, MAX_DIALLED),
+        )
 
     # The stages of admission
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
 from billing.stores.store import StoreError
 from rtp.figures import SessionFigures
@@ -24,45 +26,35 @@ if TYPE_CHECKING:
     from softswitch.call.mailbox import Mailbox
     from softswitch.call.settings import Limits
 
+NEVER = float("inf")
 
-class Meter:
+
+class Meter(Struct, eq=False):
     """The reservation of one payer for one leg, which has a CDR of its own.
 
     Args:
         mailbox: of the call that the leg is in; receives :class:`Extended`.
     """
 
-    __slots__ = (
-        "_again_at",
-        "_authorization",
-        "_charging",
-        "_clock",
-        "_extending",
-        "_limits",
-        "_mailbox",
-        "_opened",
-        "answered_at",
-        "priced",
-        "record",
-    )
+    _charging: Charging
+    _clock: Clock
+    _limits: Limits
+    _mailbox: Mailbox
+    record: Record
+    _authorization: Authorization | None = None
+    _extending: bool = False
+    _again_at: float = 0.0
+    """The loop's time before which no extension is asked for: the store has just failed."""
+    _opened: bool = False
+    _priced: PricedRoute | None = None
+    answered_at: float | None = None
+    """The loop's time of the answer."""
 
-    def __init__(
-        self, charging: Charging, clock: Clock, limits: Limits, mailbox: Mailbox, record: Record
-    ) -> None:
-        self._charging = charging
-        self._clock = clock
-        self._limits = limits
-        self._mailbox = mailbox
-        self._authorization: Authorization | None = None
-        self._extending = False
-        self._again_at = 0.0
-        """The loop's time before which no extension is asked for: the store has just failed."""
-        self._opened = False
-        self.record = record
-        self.priced: PricedRoute
-        """The price that admission decided; set by :meth:`reserve`."""
-        self.answered_at: float | None = None
-        """The loop's time of the answer."""
+    @property
+    def priced(self) -> PricedRoute:
+        """The price that admission decided; only once it was to be reserved."""
+        assert self._priced is not None
+        return self._priced
 
     @property
     def key(self) -> str:
@@ -91,7 +83,7 @@ class Meter:
         Raises:
             InsufficientFunds, AccountBlocked, StoreError: nothing was reserved.
         """
-        self.priced = priced
+        self._priced = priced
         if not self._charging.admits():
             raise StoreError("the database is away, and another node may take over")
         money = self._charging.money
@@ -140,41 +132,34 @@ class Meter:
 
     def paid_until(self) -> float:
         """The loop's time at which the reserved seconds are used up."""
-        paid = self.paid_seconds
-        if paid is None or self.answered_at is None:
-            return float("inf")
-        return self.answered_at + paid
+        authorization, answered_at = self._authorization, self.answered_at
+        if authorization is None or answered_at is None or authorization.paid_seconds is None:
+            return NEVER
+        return answered_at + authorization.paid_seconds
 
     def ends_at(self) -> float:
         """The loop's time at which the money ends, as far as is known now: it is final once there
         is nothing left to reserve."""
         authorization = self._authorization
         if authorization is None or self.answered_at is None:
-            return float("inf")
+            return NEVER
         longest = authorization.longest_seconds
         if authorization.final:
             longest = authorization.paid_seconds
-        return float("inf") if longest is None else self.answered_at + longest
+        return NEVER if longest is None else self.answered_at + longest
 
     @property
     def extending(self) -> bool:
         """True while an extension that was asked for is unanswered."""
         return self._extending
 
-    def extend_at(self) -> float:
-        """The loop's time for the next extension: well before the paid seconds are used up, and not
-        while another extension is unanswered."""
-        authorization = self._authorization
-        if self._extending or authorization is None or authorization.final:
-            return float("inf")
-        lead = self._limits.extension_lead_seconds
-        return max(self.paid_until() - lead, self._again_at)
-
     def next_deadline(self) -> float:
-        """The loop's time at which to extend, or to end the call."""
-        if self.answered_at is None:
-            return float("inf")
-        return min(self.paid_until(), self.extend_at())
+        """The loop's time at which to end the call, or to extend before: well before the paid
+        seconds are used up, and not while another extension is unanswered."""
+        until, authorization = self.paid_until(), self._authorization
+        if self._extending or authorization is None or authorization.final:
+            return until
+        return min(until, max(until - self._limits.extension_lead_seconds, self._again_at))
 
     def extend(self) -> None:
         if self._extending or self._authorization is None:

@@ -9,10 +9,14 @@ or there is still time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from ivr_prompts.phrase import Duration
 from rtp.control import Played, PlayItem, Side
+from softswitch.call.charging.meter import NEVER
 
 if TYPE_CHECKING:
     from softswitch.call.charging.meter import Meter
@@ -28,30 +32,29 @@ BEEP = PlayItem(tone="entry")
 """Played if there is no recording of the warning."""
 
 
-class MoneyWarnings:
+class MoneyWarnings(Struct, eq=False):
     """The warnings of one call.
 
     Args:
         seconds: how long before the end each is given, the longest first.
     """
 
-    __slots__ = ("_announcer", "_asked", "_given", "_legs", "_seconds")
-
-    def __init__(self, legs: Legs, announcer: Announcer, seconds: tuple[int, ...]) -> None:
-        self._legs = legs
-        self._announcer = announcer
-        self._seconds = seconds
-        self._given: dict[tuple[str, int], float] = {}
-        """The announced end of the money, by meter key and warning seconds."""
-        self._asked: dict[str, tuple[float, int | None]] = {}
-        """The time of the last reservation and the seconds paid for at that time, by meter key."""
+    _legs: Legs
+    _announcer: Announcer
+    _seconds: tuple[int, ...]
+    _given: dict[tuple[str, int], float] = field(default_factory=dict)
+    """The announced end of the money, by meter key and warning seconds."""
+    _asked: dict[str, tuple[float, int | None]] = field(default_factory=dict)
+    """The time of the last reservation and the seconds paid for at that time, by meter key."""
 
     def next_at(self) -> float:
         """The loop's time of the next warning or reservation."""
+        if not self._seconds:
+            return NEVER
         meters = self._legs.payers.meters
         if len(meters) == 1:  # as nearly always
             return self._due_at(meters[0])
-        return min(map(self._due_at, meters), default=float("inf"))
+        return min(map(self._due_at, meters), default=NEVER)
 
     def expire(self, now: float) -> None:
         """Give the warnings that are due."""
@@ -60,30 +63,30 @@ class MoneyWarnings:
                 self._warn(meter, now)
 
     def _due_at(self, meter: Meter) -> float:
-        if meter.extending or meter.answered_at is None:
-            return float("inf")
-        waiting = self._waiting(meter)
-        if not waiting:
-            return float("inf")
-        due_at = meter.ends_at() - waiting[0]
-        asked_at, paid = self._asked.get(meter.key, (float("-inf"), None))
+        if meter.extending:
+            return NEVER
+        end = meter.ends_at()
+        longest = next(self._waiting(meter, end), None)
+        if longest is None:
+            return NEVER
+        due_at, asked = end - longest, self._asked.get(meter.key)
+        if asked is None:
+            return due_at
+        asked_at, paid = asked
         got_nothing = paid == meter.paid_seconds and not meter.wants_balance
         return max(due_at, asked_at + ASK_AGAIN_SECONDS) if got_nothing else due_at
 
-    def _waiting(self, meter: Meter) -> list[int]:
-        """The warnings that this end has not had, and for which the call was long enough."""
-        end = meter.ends_at()
-        if end == float("inf") or meter.answered_at is None:
-            return []
-        talk = end - meter.answered_at
-        if not self._given:
-            return [seconds for seconds in self._seconds if seconds < talk]
-        return [
-            seconds
-            for seconds in self._seconds
-            if seconds < talk
-            and abs(end - self._given.get((meter.key, seconds), 0.0)) > SAME_END_SECONDS
-        ]
+    def _waiting(self, meter: Meter, end: float) -> Iterator[int]:
+        """The warnings that this end of the money has not had, and for which the call was long
+        enough; the longest first."""
+        if end == NEVER or meter.answered_at is None:
+            return
+        talk, given = end - meter.answered_at, self._given
+        for seconds in self._seconds:
+            if seconds < talk and not (
+                given and abs(end - given.get((meter.key, seconds), 0.0)) <= SAME_END_SECONDS
+            ):
+                yield seconds
 
     def _warn(self, meter: Meter, now: float) -> None:
         if not meter.wants_balance:
@@ -91,7 +94,7 @@ class MoneyWarnings:
             meter.extend()
             return
         end = meter.ends_at()
-        due = [seconds for seconds in self._waiting(meter) if now >= end - seconds]
+        due = [seconds for seconds in self._waiting(meter, end) if now >= end - seconds]
         for seconds in due:
             self._given[meter.key, seconds] = end
         payer = self._payer(meter)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from billing.facts.authorization import AccountBlocked, BillingError
 from softswitch.call import ending as endings
 from softswitch.call.charging.accounting import Record
-from softswitch.call.charging.meter import Meter
+from softswitch.call.charging.meter import NEVER, Meter
 from softswitch.call.ending import Ending
 from softswitch.subscribers.refusal import Refusal
 
@@ -100,7 +100,7 @@ class Payers:
         name = string.ascii_lowercase[self._legs_begun]
         self._legs_begun += 1
         call_id = self.records[0].call_id
-        record = Record(call_id, self._request, self._clock.wall_ms(), name, digits)
+        record = Record.of(call_id, self._request, self._clock.wall_ms(), name, digits)
         meter = Meter(self._charging, self._clock, self._limits, self._mailbox, record)
         self.meters.append(meter)
         self.records.append(record)
@@ -154,7 +154,10 @@ class Payers:
 
     def next_deadline(self) -> float:
         """The loop's time of the next deadline of any payer."""
-        return min((meter.next_deadline() for meter in self.meters), default=float("inf"))
+        meters = self.meters
+        if len(meters) == 1:  # as nearly always
+            return meters[0].next_deadline()
+        return min((meter.next_deadline() for meter in meters), default=NEVER)
 
     def expire(self, now: float) -> Ending | None:
         """Extend the reservations that are due; the end of the call if the money of a payer is used
@@ -162,7 +165,7 @@ class Payers:
         for meter in self.meters:
             if now >= meter.paid_until():
                 return endings.credit_used_up(meter.paid_until())
-            if now >= meter.extend_at():
+            if now >= meter.next_deadline():
                 meter.extend()
         return None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from rtp.control import Digit
 from rtp.session import MediaError
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from sip.message import Request
     from sip.session import Session
     from softswitch.call.charging.money_warnings import MoneyWarnings
-    from softswitch.call.established.merging import Merging
     from softswitch.call.established.renegotiation import Renegotiation
     from softswitch.call.established.transfer import Transfer
     from softswitch.call.ivr.service_leg import ServiceLeg
@@ -65,50 +65,38 @@ SoundLetter = (
     | Digit
 )
 """Letters about offers, answers and keys."""
+_OF_A_PEER = (
+    sip_events.Acknowledged,
+    sip_events.Reinvited,
+    sip_events.ReinviteAnswered,
+    sip_events.InfoReceived,
+    sip_events.Updated,
+    sip_events.Referred,
+)
+"""Requests and responses of a leg that has the answer."""
 _OF_EVERY_CALL = (PaidTimeChanged, BalanceChanged, Silent, MediaLost, HangUp)
 """Letters that mean the same whether a service or another party talks with the caller."""
 
 
-class EstablishedCall:
+class EstablishedCall(Struct, eq=False):
     """Runs one answered call.
 
     Args:
+        make_transfer: called when the first transfer is asked for.
         max_duration_seconds: the longest call.
     """
 
-    __slots__ = (
-        "_caller_heard",
-        "_info_keys",
-        "_legs",
-        "_max_duration_seconds",
-        "_merging",
-        "_renegotiation",
-        "_service_leg",
-        "_transfer",
-        "_warnings",
-    )
-
-    def __init__(
-        self,
-        legs: Legs,
-        info_keys: InfoKeys,
-        renegotiation: Renegotiation,
-        service_leg: ServiceLeg,
-        merging: Merging,
-        transfer: Transfer,
-        warnings: MoneyWarnings,
-        max_duration_seconds: float,
-    ) -> None:
-        self._legs = legs
-        self._info_keys = info_keys
-        self._renegotiation = renegotiation
-        self._service_leg = service_leg
-        self._merging = merging
-        self._transfer = transfer
-        self._warnings = warnings
-        self._max_duration_seconds = max_duration_seconds
-        self._caller_heard = False
-        """The caller has sent anything since our 200: an ACK, or another request."""
+    _legs: Legs
+    _info_keys: InfoKeys
+    _renegotiation: Renegotiation
+    _service_leg: ServiceLeg
+    _make_transfer: Callable[[], Transfer]
+    _warnings: MoneyWarnings
+    _max_duration_seconds: float
+    transfer: Transfer | None = None
+    """None until the first is asked for."""
+    _caller_heard: bool = False
+    """The caller has sent anything since our 200: an ACK, or another request."""
 
     async def run(self) -> Ending:
         """Until a party hangs up, the money is used up, or anything else ends the call."""
@@ -131,13 +119,20 @@ class EstablishedCall:
             letter = None  # nor is its message kept while the next one is awaited
 
     def _next_deadline(self, cap: float) -> float:
+        transfer = self.transfer
         return min(
             cap,
-            self._transfer.until,
             self._renegotiation.retry_at,
             self._warnings.next_at(),
             self._legs.payers.next_deadline(),
+            cap if transfer is None else transfer.until,
         )
+
+    def _transfers(self) -> Transfer:
+        """The call's transfers, made when they are first needed."""
+        if self.transfer is None:
+            self.transfer = self._make_transfer()
+        return self.transfer
 
     async def _expire(self, cap: float) -> Ending | None:
         """Do what is due."""
@@ -149,8 +144,8 @@ class EstablishedCall:
         self._warnings.expire(now)
         if now >= self._renegotiation.retry_at:
             self._renegotiation.retry(now)
-        if now >= self._transfer.until:
-            return await self._transfer.expire()
+        if self.transfer is not None and now >= self.transfer.until:
+            return await self.transfer.expire()
         return None
 
     def _never_heard(self, letter: Letter) -> bool:
@@ -180,29 +175,14 @@ class EstablishedCall:
             return answered_at
         return min(now, max(answered_at, now - (legs.clock.wall_ms() - last) / 1000))
 
-    def _note_caller(self, letter: Letter) -> None:
-        """Note a request or response of the caller."""
-        match letter:
-            case (
-                sip_events.Acknowledged(session)
-                | sip_events.Reinvited(session)
-                | sip_events.ReinviteAnswered(session)
-                | sip_events.InfoReceived(session)
-                | sip_events.Updated(session)
-                | sip_events.Referred(session)
-            ):
-                if session is self._legs.parties.get("a"):
-                    self._caller_heard = True
-            case _:
-                pass
-
     async def _hear(self, letter: Letter) -> Ending | None:
-        transfer = self._transfer
-        self._note_caller(letter)
-        if transfer.concerns(letter):
+        transfer = self.transfer
+        if not self._caller_heard and isinstance(letter, _OF_A_PEER):
+            self._caller_heard = letter.session is self._legs.parties.get("a")
+        if transfer is not None and transfer.concerns(letter):
             return await transfer.take(letter)
         if isinstance(letter, Connect):
-            await transfer.connect(letter)
+            await self._transfers().connect(letter)
             return None
         if self._service_leg.under_way and not isinstance(letter, _OF_EVERY_CALL):
             return self._service_leg.hear(letter)
@@ -211,17 +191,19 @@ class EstablishedCall:
             case sip_events.Acknowledged():  # as in every call, so before the others of its kind
                 return self._hear_of_sound(letter)
             case sip_events.HungUp(session) | sip_events.Cancelled(session):
-                leaves = session in legs.parties and transfer.leaves(session)
-                return None if leaves else hung_up(legs, letter)
+                if transfer is not None and session in legs.parties and transfer.leaves(session):
+                    return None
+                return hung_up(legs, letter)
             case sip_events.Referred(session, request, flow):
-                return await transfer.asked(session, request, flow)
+                return await self._transfers().asked(session, request, flow)
             case GiveLeg():
-                busy = transfer.under_way or self._renegotiation.busy
+                is_transferring = transfer is not None and transfer.under_way
+                busy = is_transferring or self._renegotiation.busy
                 return await give_leg(legs, letter, busy=busy)
             case Given():
                 await self._give_back(letter)
             case HandOver():
-                await self._merging.handed_over(letter)
+                await self._transfers().merging.handed_over(letter)
             case PaidTimeChanged():
                 pass  # the deadline is taken anew after every letter
             case BalanceChanged():

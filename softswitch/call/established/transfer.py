@@ -41,10 +41,10 @@ class Transfer:
         "_blind",
         "_connection",
         "_legs",
-        "_merging",
         "_renegotiation",
         "_stages",
         "_target",
+        "merging",
     )
 
     def __init__(
@@ -61,7 +61,7 @@ class Transfer:
         self._legs = legs
         self._stages = stages
         self._renegotiation = renegotiation
-        self._merging = merging
+        self.merging = merging
         self._target = target
         self._blind = blind
         self._attended = attended
@@ -127,7 +127,7 @@ class Transfer:
             return None
         digits = refer_to.uri.user or ""
         if self._stages.answering(digits) == FOCUS and refer_to.replaces is None:
-            await self._merging.referred(session, flow)
+            await self.merging.referred(session, flow)
             return None
         session.accept_refer(flow, now)
         legs.drain()

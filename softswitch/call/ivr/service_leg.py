@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from softswitch.call.ending import Ending
 from softswitch.call.ivr.service_session import ServiceSession
 from softswitch.call.ivr.speaker import Speaker
@@ -26,40 +28,20 @@ if TYPE_CHECKING:
     from softswitch.trace.log import Log
 
 
-class ServiceLeg:
+class ServiceLeg(Struct, eq=False):
     """The service of one call, if it has one now."""
 
-    __slots__ = (
-        "_announcer",
-        "_early_media",
-        "_legs",
-        "_log",
-        "_recording",
-        "_session",
-        "_speaker",
-        "host",
-        "on_refer",
-    )
-
-    def __init__(
-        self,
-        legs: Legs,
-        early_media: EarlyMedia,
-        recording: CallRecording,
-        announcer: Announcer,
-        log: Log,
-    ) -> None:
-        self._legs = legs
-        self._early_media = early_media
-        self._recording = recording
-        self._announcer = announcer
-        self._log = log
-        self._session: ServiceSession | None = None
-        self._speaker: Speaker | None = None
-        self.on_refer: Callable[[Session, Request, Flow], None] | None = None
-        """Handles a REFER to the service; None: it is refused."""
-        self.host: Line | None = None
-        """The line whose mailbox answers."""
+    _legs: Legs
+    _early_media: EarlyMedia
+    _recording: CallRecording
+    _announcer: Announcer
+    _log: Log
+    _session: ServiceSession | None = None
+    _speaker: Speaker | None = None
+    on_refer: Callable[[Session, Request, Flow], None] | None = None
+    """Handles a REFER to the service; None: it is refused."""
+    host: Line | None = None
+    """The line whose mailbox answers."""
 
     @property
     def under_way(self) -> bool:

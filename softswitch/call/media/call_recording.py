@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from rtp.control import PlayItem, Recorded
 from softswitch.call.media.media import Side
 
@@ -26,42 +28,19 @@ TONE = (PlayItem(tone="beep"),)
 _SIDES: tuple[Side, Side] = ("a", "b")
 
 
-class CallRecording:
+class CallRecording(Struct, eq=False):
     """At most one recording at a time; begins and ends as recorded lines come and go."""
 
-    __slots__ = (
-        "_clock",
-        "_desk",
-        "_ending",
-        "_id",
-        "_log",
-        "_parties",
-        "_record_of",
-        "_relay",
-        "_state",
-        "_task",
-    )
-
-    def __init__(
-        self,
-        record: Record,
-        parties: Parties,
-        relay: CallRelay,
-        state: CallState,
-        desk: RecordingDesk,
-        clock: Clock,
-        log: Log,
-    ) -> None:
-        self._record_of = record
-        self._parties = parties
-        self._relay = relay
-        self._state = state
-        self._desk = desk
-        self._clock = clock
-        self._log = log
-        self._task: asyncio.Task[None] | None = None
-        self._id: int | None = None
-        self._ending = False
+    _record_of: Record
+    _parties: Parties
+    _relay: CallRelay
+    _state: CallState
+    _desk: RecordingDesk
+    _clock: Clock
+    _log: Log
+    _task: asyncio.Task[None] | None = None
+    _id: int | None = None
+    _ending: bool = False
 
     def follow(self) -> None:
         """Begin or end, if need be, after a side has changed hands."""

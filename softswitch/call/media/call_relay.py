@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from rtp.figures import SessionFigures
 from rtp.session import MediaError, MediaSession
 from softswitch.call.media.media import CallMedia, Side
@@ -52,7 +54,7 @@ class Media(Protocol):
         ...
 
 
-class CallRelay:
+class CallRelay(Struct, eq=False):
     """At most one relay session at a time; a conference may move it to another worker.
 
     Args:
@@ -62,19 +64,16 @@ class CallRelay:
         transcodes: True if sides without a common codec may talk by way of the sound tier.
     """
 
-    __slots__ = ("_before", "_transcodes", "address", "media", "origin_id", "pool", "session")
-
-    def __init__(self, pool: Media, address: str, origin_id: int, *, transcodes: bool) -> None:
-        self.pool = pool
-        self.address = address
-        self.origin_id = origin_id
-        self._transcodes = transcodes
-        self.session: MediaSession | None = None
-        """None until ports are open."""
-        self.media: CallMedia | None = None
-        """None until the call begins to use its ports."""
-        self._before: SessionFigures | None = None
-        """Figures of sessions that the call has left."""
+    pool: Media
+    address: str
+    origin_id: int
+    _transcodes: bool
+    session: MediaSession | None = None
+    """None until ports are open."""
+    media: CallMedia | None = None
+    """None until the call begins to use its ports."""
+    _before: SessionFigures | None = None
+    """Figures of sessions that the call has left."""
 
     def begin(self, owner: Legs, caller: LegSecurity | None) -> None:
         """Use the session, which is open.
@@ -85,10 +84,8 @@ class CallRelay:
         """
         assert self.session is not None
         self.session.owner = owner
-        addresses: dict[Side, str] = {"a": self.address, "b": self.address}
-        self.media = CallMedia(
-            self.session, addresses, self.origin_id, caller, transcodes=self._transcodes
-        )
+        known: dict[Side, LegSecurity] = {} if caller is None else {"a": caller}
+        self.media = CallMedia(self.session, self.address, self.origin_id, known, self._transcodes)
 
     async def move(self, session: MediaSession) -> None:
         """Go on in another session; the figures of the first are kept."""

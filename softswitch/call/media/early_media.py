@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from rtp.control import Played, PlayItem
 from sip.errors import SipError
 from sip.flow import Flow
@@ -28,34 +30,22 @@ if TYPE_CHECKING:
     from softswitch.trace.log import Log
 
 
-class EarlyMedia:
+class EarlyMedia(Struct, eq=False):
     """The early media of one call, with the switch's own ringback tone."""
 
-    __slots__ = (
-        "_early",
-        "_legs",
-        "_log",
-        "_rings",
-        "_security",
-        "_tones",
-        "offer",
-        "settled",
-    )
-
-    def __init__(self, legs: Legs, security: SecurityPolicy, tones: Tones, log: Log) -> None:
-        self._legs = legs
-        self._security = security
-        self._tones = tones
-        self._log = log
-        self._rings = False
-        """The switch's own ringback tone is playing."""
-        self.offer: SessionDescription | None = None
-        """The caller's first offer; None if the INVITE had none."""
-        self.settled: SessionDescription | None = None
-        """The offer, with the codecs that the caller was told of before the answer in a response
-        that it acknowledges. Then it expects no others (RFC 3262 section 5) until a new offer."""
-        self._early: SessionDescription | None = None
-        """The description whose sound the caller hears before the answer."""
+    _legs: Legs
+    _security: SecurityPolicy
+    _tones: Tones
+    _log: Log
+    _rings: bool = False
+    """The switch's own ringback tone is playing."""
+    offer: SessionDescription | None = None
+    """The caller's first offer; None if the INVITE had none."""
+    settled: SessionDescription | None = None
+    """The offer, with the codecs that the caller was told of before the answer in a response
+    that it acknowledges. Then it expects no others (RFC 3262 section 5) until a new offer."""
+    _early: SessionDescription | None = None
+    """The description whose sound the caller hears before the answer."""
 
     # Ports
 

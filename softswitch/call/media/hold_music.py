@@ -23,12 +23,12 @@ class HoldMusic:
     """The music on hold of one call.
 
     Args:
-        file: path of a WAV file; None: none is played.
+        file: path of a WAV file.
     """
 
     __slots__ = ("_file", "_holding", "_log", "_relay", "_state")
 
-    def __init__(self, relay: CallRelay, state: CallState, file: str | None, log: Log) -> None:
+    def __init__(self, relay: CallRelay, state: CallState, file: str, log: Log) -> None:
         self._relay = relay
         self._state = state
         self._file = file
@@ -39,7 +39,7 @@ class HoldMusic:
     def heard(self, side: Side, description: SessionDescription) -> None:
         """Start or stop the music after a side's offer or answer in an answered call."""
         session = self._relay.session
-        if not self._state.answered or self._file is None or session is None:
+        if not self._state.answered or session is None:
             return
         target = media_target(description)
         holds = target is not None and target.direction in ON_HOLD

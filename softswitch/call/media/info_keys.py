@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
 from rtp.control import Digit
 from softswitch.call.media.keys import RELAY_TYPE, relay_body
 from softswitch.call.media.media import Side, other
@@ -29,7 +31,7 @@ MILLISECONDS = 160
 """The duration that is written for each key: its end isn't known when the INFO is sent."""
 
 
-class InfoKeys:
+class InfoKeys(Struct, eq=False):
     """The INFO queues of one call.
 
     Args:
@@ -37,39 +39,17 @@ class InfoKeys:
         mailbox: receives the keys of the sides whose keys are detected.
     """
 
-    __slots__ = (
-        "_call_id",
-        "_clock",
-        "_listens",
-        "_log",
-        "_mailbox",
-        "_parties",
-        "_relay",
-        "_state",
-        "_waiting",
-    )
-
-    def __init__(
-        self,
-        call_id: str,
-        parties: Parties,
-        relay: CallRelay,
-        state: CallState,
-        mailbox: Mailbox,
-        clock: Clock,
-        log: Log,
-    ) -> None:
-        self._call_id = call_id
-        self._parties = parties
-        self._relay = relay
-        self._state = state
-        self._mailbox = mailbox
-        self._clock = clock
-        self._log = log
-        self._listens: dict[Side, bool] = {}
-        """The sides whose keys are detected, with True if also in the sound."""
-        self._waiting: dict[Session, deque[tuple[bytes, bytes]]] = {}
-        """Content types and bodies that wait for a leg; the first is under way."""
+    _call_id: str
+    _parties: Parties
+    _relay: CallRelay
+    _state: CallState
+    _mailbox: Mailbox
+    _clock: Clock
+    _log: Log
+    _listens: dict[Side, bool] = field(default_factory=dict)
+    """The sides whose keys are detected, with True if also in the sound."""
+    _waiting: dict[Session, deque[tuple[bytes, bytes]]] = field(default_factory=dict)
+    """Content types and bodies that wait for a leg; the first is under way."""
 
     def follow(self) -> None:
         """Detect keys on each side whose peer takes them in INFO. Called when a side has another

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
 from rtp.control import Keys, Seen, WebTerms
 from sip.errors import SipError
 from sip.offer_answer import media_target
@@ -38,64 +40,38 @@ if TYPE_CHECKING:
 
 WEB_TRANSPORTS = frozenset({"ws", "wss"})
 """Those by which browsers speak SIP (RFC 7118)."""
+CONFIDENTIAL_TRANSPORTS = frozenset({"tls", "wss"})
 
 
-class LegSecurity:
+class LegSecurity(Struct, eq=False):
     """The SRTP keys of one leg: ours, and those that its peer has sent.
 
     Args:
-        policy: of the line or trunk.
-        confidential: signalling goes over TLS, so that a key in SDP is secret.
-        draw: returns that many random octets.
+        _policy: of the line or trunk.
+        _confidential: signalling goes over TLS, so that a key in SDP is secret.
+        _draw: returns that many random octets.
         told_keys: the DTMF policy of the leg.
-        web: ICE and DTLS of the leg; None: it can't be a browser.
-        offers_web: True if they are offered to its phone.
+        _web: ICE and DTLS of the leg; None: it can't be a browser.
     """
 
-    __slots__ = (
-        "_confidential",
-        "_draw",
-        "_has_offered_web",
-        "_is_web",
-        "_own",
-        "_policy",
-        "_protocol",
-        "_seen",
-        "_web",
-        "keys",
-        "told_keys",
-        "web",
-    )
-
-    def __init__(
-        self,
-        policy: SrtpPolicy,
-        *,
-        confidential: bool,
-        draw: Callable[[int], bytes],
-        told_keys: KeyPolicy = "auto",
-        web: WebLeg | None = None,
-        offers_web: bool = False,
-    ) -> None:
-        self.told_keys: KeyPolicy = told_keys
-        self._web = web
-        self._is_web = web is not None and offers_web
-        """The phone is a browser, or is taken for one until it says otherwise."""
-        self._has_offered_web = False
-        self.web: WebTerms | None = None
-        """The terms that the relay needs, once the browser has sent a description."""
-        self._policy = policy
-        self._confidential = confidential
-        self._draw = draw
-        self._own: dict[str, bytes] = {}
-        self._protocol: str | None = None
-        """The RTP profile of the stream, once the peer has sent a description."""
-        self._seen: tuple[str, bytes, Seen] = ("", b"", ())
-        """The suite, the peer's key, and the SRTP counters that another relay session has seen for
-        that key."""
-        self.keys: Keys | None = None
-        """The negotiated keys; None if the sound is in the clear, or the relay makes them by
-        DTLS."""
+    _policy: SrtpPolicy
+    _confidential: bool
+    _draw: Callable[[int], bytes]
+    told_keys: KeyPolicy = "auto"
+    _web: WebLeg | None = None
+    _is_web: bool = False
+    """The phone is a browser, or is taken for one until it says otherwise."""
+    _has_offered_web: bool = False
+    web: WebTerms | None = None
+    """The terms that the relay needs, once the browser has sent a description."""
+    _own: dict[str, bytes] = field(default_factory=dict)
+    _protocol: str | None = None
+    """The RTP profile of the stream, once the peer has sent a description."""
+    _seen: tuple[str, bytes, Seen] = ("", b"", ())
+    """The suite, the peer's key, and the SRTP counters that another relay session has seen for that
+    key."""
+    keys: Keys | None = None
+    """The negotiated keys; None if the sound is in the clear, or the relay makes them by DTLS."""
 
     @classmethod
     def of(cls, session: Session) -> LegSecurity:
@@ -235,22 +211,22 @@ class SecurityPolicy:
 
     def of_leg(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
         """The keys of a new leg to or from this line or trunk."""
-        policy = None if party is None else party.srtp
-        told_keys = None if party is None else party.dtmf
-        web = (party.webrtc if isinstance(party, Line) else None) or self.web
-        named = None if web == "off" else self.fingerprint
-        return LegSecurity(
-            policy or self.srtp,
-            confidential=flow.transport in ("tls", "wss"),
-            draw=self.draw,
-            told_keys=told_keys or self.dtmf,
-            web=None if named is None else WebLeg(named, self.draw),
-            offers_web=web == "on" or flow.transport in WEB_TRANSPORTS,
-        )
+        policy, told_keys, web = self.srtp, self.dtmf, self.web
+        if party is not None:
+            policy, told_keys = party.srtp or policy, party.dtmf or told_keys
+            if isinstance(party, Line):
+                web = party.webrtc or web
+        transport = flow.transport
+        confidential = transport in CONFIDENTIAL_TRANSPORTS
+        if web == "off" or self.fingerprint is None:
+            return LegSecurity(policy, confidential, self.draw, told_keys)
+        offers_web = web == "on" or transport in WEB_TRANSPORTS
+        leg = WebLeg(self.fingerprint, self.draw)
+        return LegSecurity(policy, confidential, self.draw, told_keys, leg, offers_web)
 
     def unencrypted(self) -> LegSecurity:
         """The security of a side without a phone."""
-        return LegSecurity("off", confidential=False, draw=self.draw)
+        return LegSecurity("off", False, self.draw)
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
         """The keys of a leg, made at its first use by the policy of its line or trunk."""

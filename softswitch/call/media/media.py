@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
+from msgspec import Struct, field
+
 from rtp.control import Direction, FaxAddress
 from rtp.formats import Formats
 from rtp.session import PLAIN_FORMATS, MediaSession
@@ -64,74 +66,45 @@ FAX_CODEC = "T38"
 """The codec of a call that was used for a T.38 fax, as its CDR names it."""
 
 
-class CallMedia:
+class CallMedia(Struct, eq=False):
     """Offers and answers of both legs, joined by one relay session.
 
     Args:
-        addresses: where each side's phone sends to: the switch's IP on that side.
-        origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
-        security: of the caller's leg, if it is known yet.
-        transcodes: whether sides that share no codec may talk by way of the sound tier.
+        _address: the switch's IP, to which both phones send.
+        _origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
+        _security: of each side's leg, as far as it is known yet.
+        _may_transcode: whether sides that share no codec may talk by way of the sound tier.
     """
 
-    __slots__ = (
-        "_addresses",
-        "_codecs",
-        "_has_faxed",
-        "_may_transcode",
-        "_offered",
-        "_origin_id",
-        "_security",
-        "_session",
-        "_sound_codec",
-        "_told",
-        "_versions",
-        "takes_info",
-        "transcodes",
-    )
-
-    def __init__(
-        self,
-        session: MediaSession,
-        addresses: dict[Side, str],
-        origin_id: int,
-        security: LegSecurity | None = None,
-        *,
-        transcodes: bool = True,
-    ) -> None:
-        self._session = session
-        self._addresses = addresses
-        self._origin_id = origin_id
-        self._may_transcode = transcodes
-        self._security: dict[Side, LegSecurity] = {} if security is None else {"a": security}
-        self._versions: dict[Side, int] = {"a": 0, "b": 0}
-        self._codecs: dict[Side, tuple[Codec, ...]] = {}
-        """The codecs in each side's last description."""
-        self._offered: dict[Side, tuple[Codec, ...]] = {}
-        """Our last offer to each side that hasn't made an offer since."""
-        self._told: dict[Side, Formats] = {}
-        """The formats that the relay has for each side."""
-        self.takes_info: dict[Side, bool] = {}
-        """Sides whose phones have announced keys in INFO, or sent one."""
-        self.transcodes = False
-        """The sides share no codec, so the sound tier stands between them."""
-        self._sound_codec: str | None = None
-        """The codec of the last answer with sound; the caller's and the callee's if they differ."""
-        self._has_faxed = False
-        """The sides have agreed on T.38 once."""
+    session: MediaSession
+    _address: str
+    _origin_id: int
+    _security: dict[Side, LegSecurity]
+    _may_transcode: bool = True
+    _versions: dict[Side, int] = field(default_factory=lambda: {"a": 0, "b": 0})
+    _codecs: dict[Side, tuple[Codec, ...]] = field(default_factory=dict)
+    """The codecs in each side's last description."""
+    _offered: dict[Side, tuple[Codec, ...]] = field(default_factory=dict)
+    """Our last offer to each side that hasn't made an offer since."""
+    _told: dict[Side, Formats] = field(default_factory=dict)
+    """The formats that the relay has for each side."""
+    takes_info: dict[Side, bool] = field(default_factory=dict)
+    """Sides whose phones have announced keys in INFO, or sent one."""
+    transcodes: bool = False
+    """The sides share no codec, so the sound tier stands between them."""
+    _sound_codec: str | None = None
+    """The codec of the last answer with sound; the caller's and the callee's if they differ."""
+    _has_faxed: bool = False
+    """The sides have agreed on T.38 once."""
 
     @property
     def codec(self) -> str | None:
         """The codec as the CDR names it: T.38 once it was used, otherwise that of the sound."""
         return FAX_CODEC if self._has_faxed else self._sound_codec
 
-    @property
-    def session(self) -> MediaSession:
-        return self._session
-
     def move(self, session: MediaSession) -> None:
         """Continue in another relay session, which knows neither side yet."""
-        self._session = session
+        self.session = session
         self._codecs.clear()
         self._told.clear()
         self.transcodes = False
@@ -145,7 +118,7 @@ class CallMedia:
         security = self._security.get(side)
         if security is None:
             return None
-        by_dtls = None if security.web is None else self._session.keyed.get(side)
+        by_dtls = None if security.web is None else self.session.keyed.get(side)
         keys = security.keys or by_dtls
         return None if keys is None else keys.suite
 
@@ -205,16 +178,20 @@ class CallMedia:
             SipError: 488; an answer can't be as secure as it must be.
         """
         security = security or self._security[side]
-        fax = fax and security.may_fax and self._security[other(side)].may_fax
+        far = other(side)
+        far_policy = self._policy(far)
+        fax = fax and security.may_fax and self._security[far].may_fax
         if fax and is_fax_alone(heard):
             self._versions[side] += 1
             return bytes(fax_alone(heard, **self._fax_place(side), answering=answering))
         protection = security.offer() if answering is None else security.answer(answering)
-        events = self._events_for(side, security, heard, answering)
+        events: tuple[Codec, ...] = ()
         if security.told_keys in WITHOUT_EVENTS:
             heard = without_events(heard)
             answering = None if answering is None else without_events(answering)
-        if self._policy(other(side)) in WITHOUT_EVENTS:
+        elif self.sends_info(far):
+            events = _events_beside(heard, answering)
+        if far_policy in WITHOUT_EVENTS:
             heard = without_events(heard)
         if security.is_web_with(answering):
             heard = without_extras(heard)
@@ -247,7 +224,7 @@ class CallMedia:
         Args:
             offer: the peer's, if this answers it.
         """
-        return bytes(security.dressed(description, offer, self._session.ice_tcp_port))
+        return bytes(security.dressed(description, offer, self.session.ice_tcp_port))
 
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
         """Remember the numbers that were offered to a side; none if that side is the offerer."""
@@ -255,24 +232,6 @@ class CallMedia:
             self._offered[side] = offered
             if not offered:
                 self._tell_again(side)
-
-    def _events_for(
-        self,
-        side: Side,
-        security: LegSecurity,
-        heard: SessionDescription,
-        offer: SessionDescription | None,
-    ) -> tuple[Codec, ...]:
-        """Telephone events that a side may send us although the other side, which takes keys in
-        INFO, has none; in an answer, those of the offer."""
-        if not self.sends_info(other(side)) or security.told_keys in WITHOUT_EVENTS:
-            return ()
-        said = _codecs_of(heard)
-        clock = said[0].clock_rate if said else 8000
-        if offer is None:
-            return (events_by(clock),) if clock in EVENT_PAYLOAD_TYPES else ()
-        found = event_of(_codecs_of(offer), clock)
-        return () if found is None else (found,)
 
     def _policy(self, side: Side) -> KeyPolicy:
         security = self._security.get(side)
@@ -364,8 +323,8 @@ class CallMedia:
         return {
             "origin_id": self._origin_id,
             "version": self._versions[side],
-            "address": self._addresses[side],
-            "port": self._session.a_port if side == "a" else self._session.b_port,
+            "address": self._address,
+            "port": self.session.a_port if side == "a" else self.session.b_port,
         }
 
     def _fax_place(self, side: Side) -> _Place:
@@ -386,7 +345,7 @@ class CallMedia:
         if target is None:
             if fax is None:
                 raise SipError(488, "Not Acceptable Here")
-            self._session.set_remote(
+            self.session.set_remote(
                 side, None, 0, 0, "inactive",
                 signalling_address=signalling,
                 formats=self._told.get(side, PLAIN_FORMATS),
@@ -394,12 +353,13 @@ class CallMedia:
                 fax=fax,
             )  # fmt: skip
             return
-        self._security[side].learn(heard)
+        security = self._security[side]
+        security.learn(heard)
         self._codecs[side] = target.codecs
-        if self._policy(side) in WITHOUT_EVENTS:
+        if security.told_keys in WITHOUT_EVENTS:
             self._codecs[side] = _codecs_of(without_events(heard))
         formats = self._formats(side)
-        self._session.set_remote(
+        self.session.set_remote(
             side,
             target.address or None,
             target.rtp_port,
@@ -408,9 +368,9 @@ class CallMedia:
             signalling_address=signalling,
             formats=formats,
             packet_ms=target.packet_ms,
-            keys=self._security[side].keys,
-            web=self._security[side].web,
-            fax=fax if self._security[side].may_fax else None,
+            keys=security.keys,
+            web=security.web,
+            fax=fax if security.may_fax else None,
         )
         self._told[side] = formats
         self._tell_again(other(side))
@@ -429,7 +389,7 @@ class CallMedia:
         formats = self._formats(side)
         if formats != self._told[side]:
             self._told[side] = formats
-            self._session.agree(side, formats)
+            self.session.agree(side, formats)
 
     def _choose_way(self) -> None:
         """Have the relay pass packets on as they are, unless the sides share no codec."""
@@ -439,7 +399,7 @@ class CallMedia:
         transcodes = self._needs_transcoding(a, b)
         if transcodes != self.transcodes:
             self.transcodes = transcodes
-            self._session.bridge(transcodes)
+            self.session.bridge(transcodes)
         if transcodes:
             self._sound_codec = f"{_own_of(a)}/{_own_of(b)}"
 
@@ -460,13 +420,13 @@ class CallMedia:
         if self.sends_info(heard_by):
             return False
         if self.transcodes:
-            self._session.press(side, key)
+            self.session.press(side, key)
             return True
         tells_both = self.knows_events(side) and self.knows_events(heard_by)
         told = self._told.get(heard_by)
         if tells_both or told is None or told.encoding is None:
             return False
-        self._session.send_digits(heard_by, key)
+        self.session.send_digits(heard_by, key)
         return True
 
     def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:
@@ -512,6 +472,19 @@ def _offered_in(description: SessionDescription) -> tuple[Codec, ...]:
     """The codecs in a description of ours."""
     index = audio_of(description)
     return () if index is None else codecs(description.media[index])
+
+
+def _events_beside(
+    heard: SessionDescription, offer: SessionDescription | None
+) -> tuple[Codec, ...]:
+    """Telephone events that a side may send us although the other side, which takes keys in INFO,
+    has none; in an answer, those of the offer."""
+    said = _codecs_of(heard)
+    clock = said[0].clock_rate if said else 8000
+    if offer is None:
+        return (events_by(clock),) if clock in EVENT_PAYLOAD_TYPES else ()
+    found = event_of(_codecs_of(offer), clock)
+    return () if found is None else (found,)
 
 
 def _own_of(codecs: tuple[Codec, ...]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sip.dialog import DialogId
 from sip.fields import Fields
@@ -129,42 +129,26 @@ Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
 """Makes the offer to a phone or trunk that a flow leads to, and the keys of that leg."""
 
 
-class Branches:
+class Branches(Struct, eq=False):
     """The INVITEs of one attempt, until one is answered or all have failed."""
 
-    __slots__ = (
-        "_agent",
-        "_failures",
-        "_first_offers",
-        "_invitations",
-        "_invited",
-        "_ringing",
-        "_silent_at",
-        "_terms",
-        "attempt",
-        "deadline",
-        "early",
-        "heard",
-    )
-
-    def __init__(self, agent: UserAgent, attempt: Attempt) -> None:
-        self._agent = agent
-        self._ringing: list[Session] = []
-        self._invited: set[tuple[Flow, bytes]] = set()
-        self._failures: list[tuple[int, Response | None]] = []
-        self._invitations: dict[Session, Invitation] = {}
-        self._terms: dict[Session, BranchTerms] = {}
-        self._silent_at: dict[Session, float] = {}
-        """The loop's time at which each contact counts as dead, if it has sent nothing."""
-        self._first_offers: dict[Session, Invitation] = {}
-        """The invitations of legs that were offered only the caller's codecs so far."""
-        self.attempt = attempt
-        self.heard = False
-        """True once any response has come."""
-        self.early: DialogId | None = None
-        """The dialog of a phone that rings: Call-ID, our tag, its own."""
-        self.deadline = float("inf")
-        """The loop's time at which the attempt is given up."""
+    _agent: UserAgent
+    attempt: Attempt
+    _ringing: list[Session] = field(default_factory=list)
+    _invited: set[tuple[Flow, bytes]] = field(default_factory=set)
+    _failures: list[tuple[int, Response | None]] = field(default_factory=list)
+    _invitations: dict[Session, Invitation] = field(default_factory=dict)
+    _terms: dict[Session, BranchTerms] = field(default_factory=dict)
+    _silent_at: dict[Session, float] = field(default_factory=dict)
+    """The loop's time at which each contact counts as dead, if it has sent nothing."""
+    _first_offers: dict[Session, Invitation] = field(default_factory=dict)
+    """The invitations of legs that were offered only the caller's codecs so far."""
+    heard: bool = False
+    """True once any response has come."""
+    early: DialogId | None = None
+    """The dialog of a phone that rings: Call-ID, our tag, its own."""
+    deadline: float = float("inf")
+    """The loop's time at which the attempt is given up."""
 
     @property
     def _party(self) -> Line | Trunk | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
 from billing.facts.authorization import BillingError
 from sip.errors import ParseError
 from sip.headers import NameAddr
@@ -31,7 +33,7 @@ MAX_FORWARDS = 5
 """The most forwardings of a call by lines; with more it is taken to be a loop."""
 
 
-class Forwarding:
+class Forwarding(Struct, eq=False):
     """The forwardings of one call so far.
 
     Args:
@@ -39,28 +41,15 @@ class Forwarding:
         follows_redirects: a phone's 3xx is followed.
     """
 
-    __slots__ = (
-        "_contacts",
-        "_dialer",
-        "_domain",
-        "_follows_redirects",
-        "_legs",
-        "_lines",
-        "_meter",
-    )
-
-    def __init__(
-        self, legs: Legs, dialer: Dialer, domain: bytes, *, follows_redirects: bool
-    ) -> None:
-        self._legs = legs
-        self._dialer = dialer
-        self._domain = domain
-        self._follows_redirects = follows_redirects
-        self._lines: list[int] = []
-        self._contacts: list[tuple[Line, str, int]] = []
-        """Further numbers of the last redirection: the line, the number, the 3xx."""
-        self._meter: Meter | None = None
-        """Pays for the number of a redirection that rings now."""
+    _legs: Legs
+    _dialer: Dialer
+    _domain: bytes
+    _follows_redirects: bool
+    _lines: list[int] = field(default_factory=list)
+    _contacts: list[tuple[Line, str, int]] = field(default_factory=list)
+    """Further numbers of the last redirection: the line, the number, the 3xx."""
+    _meter: Meter | None = None
+    """Pays for the number of a redirection that rings now."""
 
     async def follow(self, line: Line, redirection: Response) -> list[Attempt]:
         """Reserve the leg to the first number of a phone's redirection.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rtp.control import Digit, Played, PlayItem
 from sip import events as sip_events
@@ -80,6 +80,18 @@ OpenTargets = Callable[["Line", str, "Reach"], "RentedTargets"]
 """Makes the targets of a rented number that rings at a line."""
 
 
+_OF_CALLED_LEGS = (
+    sip_events.Progress,
+    sip_events.Answered,
+    sip_events.Refused,
+    sip_events.HungUp,
+    sip_events.InfoReceived,
+    sip_events.Updated,
+    Confirmed,
+)
+"""Letters that a called leg may send."""
+
+
 class Winner(Struct, frozen=True):
     """The leg that answered first, with its description.
 
@@ -98,7 +110,7 @@ class Winner(Struct, frozen=True):
     picked_up: bool = False
 
 
-class Ringing:
+class Ringing(Struct, eq=False):
     """All phones and trunks that are rung for one call, until one answers.
 
     Args:
@@ -107,44 +119,19 @@ class Ringing:
         fetched: has the file of a number's greeting on the disk, wherever it is kept.
     """
 
-    __slots__ = (
-        "_agent",
-        "_early_media",
-        "_end",
-        "_fetched",
-        "_first",
-        "_forwarding",
-        "_hunts",
-        "_legs",
-        "_on_progress",
-        "_open_targets",
-        "_taker",
-        "_targets",
-    )
-
-    def __init__(
-        self,
-        legs: Legs,
-        early_media: EarlyMedia,
-        agent: UserAgent,
-        forwarding: Forwarding,
-        open_targets: OpenTargets,
-        on_progress: OnProgress,
-        fetched: Callable[[str], Awaitable[str]],
-    ) -> None:
-        self._legs = legs
-        self._early_media = early_media
-        self._agent = agent
-        self._forwarding = forwarding
-        self._open_targets = open_targets
-        self._on_progress = on_progress
-        self._fetched = fetched
-        self._targets: RentedTargets | None = None
-        self._end = float("inf")
-        self._hunts: list[Hunt] = []
-        """More than one only for targets that ring at once."""
-        self._taker: PickUp | None = None
-        """The phone that picks the call up as soon as it has answered our offer."""
+    _legs: Legs
+    _early_media: EarlyMedia
+    _agent: UserAgent
+    _forwarding: Forwarding
+    _open_targets: OpenTargets
+    _on_progress: OnProgress
+    _fetched: Callable[[str], Awaitable[str]]
+    _targets: RentedTargets | None = None
+    _end: float = float("inf")
+    _hunts: list[Hunt] = field(default_factory=list)
+    """More than one only for targets that ring at once."""
+    _taker: PickUp | None = None
+    """The phone that picks the call up as soon as it has answered our offer."""
 
     @property
     def lines(self) -> list[Line]:
@@ -316,19 +303,11 @@ class Ringing:
 
     def _hunt_of(self, letter: Letter) -> Hunt | None:
         """The hunt of the called leg that an event comes from."""
-        match letter:
-            case (
-                sip_events.Progress(session)
-                | sip_events.Answered(session)
-                | sip_events.Refused(session)
-                | sip_events.HungUp(session)
-                | sip_events.InfoReceived(session)
-                | sip_events.Updated(session)
-                | Confirmed(session)
-            ):
-                return next((hunt for hunt in self._hunts if session in hunt.branches), None)
-            case _:
-                return None
+        if isinstance(letter, _OF_CALLED_LEGS):
+            for hunt in self._hunts:
+                if letter.session in hunt.branches:
+                    return hunt
+        return None
 
     def _hear_called(self, hunt: Hunt, letter: Letter) -> Winner | None:
         """An event of a called leg."""

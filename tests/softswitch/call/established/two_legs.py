@@ -25,15 +25,15 @@ from softswitch.call.charging.accounting import Record
 from softswitch.call.charging.charging import Charging
 from softswitch.call.charging.payers import Payers
 from softswitch.call.clock import Clock
-from softswitch.call.context import CallNews, Signalling
+from softswitch.call.context import CallNews
 from softswitch.call.established.offerer import Offerer
 from softswitch.call.established.renegotiation import Renegotiation
+from softswitch.call.kept_dialogs import KeptDialogs
 from softswitch.call.legs import Legs
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_relay import CallRelay
-from softswitch.call.media.hold_music import HoldMusic
 from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.media.media import CallMedia
@@ -157,7 +157,7 @@ class Network:
         called = self.agent.invite(
             Invitation(outgoing, b"sip:b@x", b"<sip:a@x>", b"<sip:b@x>"),
             legs.media.describe(
-                "b", CallMedia.read(sdp(a.host)), security=legs._security.unencrypted()
+                "b", CallMedia.read(sdp(a.host)), security=legs.security.unencrypted()
             ),
             self.now(),
         )
@@ -179,11 +179,11 @@ class Network:
 
     def _legs(self, request, leg: Session, line: Line) -> Legs:
         caller, state, mailbox = LineCaller(line), CallState(), Mailbox(self.loop)
-        record = Record("call", request, 0)
+        record = Record.of("call", request, 0)
         security = self.security
         security.secure(leg, line)
         parties = Parties(leg, line)
-        relay = CallRelay(self.media, SWITCH[0], 1, transcodes=True)
+        relay = CallRelay(self.media, SWITCH[0], 1, True)
         relay.session = self.loop.run_until_complete(self._opened())
         payers = Payers(
             request, record, mailbox, self.clock, LIMITS,
@@ -192,21 +192,24 @@ class Network:
         )  # fmt: skip
         info_keys = InfoKeys("call", parties, relay, state, mailbox, self.clock, self.quiet)
         legs = Legs(
-            "call",
-            caller,
-            request,
+            id="call",
+            caller=caller,
+            request=request,
             clock=self.clock,
             state=state,
             mailbox=mailbox,
+            post=mailbox.post,
+            now=self.clock.now,
+            drain=lambda: None,
             record=record,
             parties=parties,
+            kept_dialogs=KeptDialogs(parties),
             payers=payers,
             relay=relay,
-            hold_music=HoldMusic(relay, state, None, self.quiet),
+            hold_music=None,
             info_keys=info_keys,
             recording=CallRecording(record, parties, relay, state, None, self.clock, self.quiet),
             security=security,
-            signalling=Signalling(self.agent, lambda: None, b"example.org"),
             news=CallNews(lambda *_: None, lambda *_: None, lambda *_: None),
         )
         leg.owner = legs

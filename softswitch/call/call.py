@@ -78,13 +78,13 @@ class Call:
     ) -> None:
         clock, agent, log = context.clock, context.signalling.agent, context.log
         features, limits, music = context.features, context.limits, context.tones.hold_music
-        self.id = agent.stack.token()
+        call_id = self.id = agent.stack.token()
         self.context = context
         self.caller = caller
         self.request = request
-        self.record = Record.of(self.id, request, clock.wall_ms())
-        self.record.caller(caller)
-        self._state = CallState()
+        record = self.record = Record.of(call_id, request, clock.wall_ms())
+        record.caller(caller)
+        state = self._state = CallState()
         mailbox = Mailbox(clock.loop)
         self.post = mailbox.post
         """Tells the call something; its own task handles it."""
@@ -94,10 +94,10 @@ class Call:
         if session is not None:
             party = caller.line if isinstance(caller, LineCaller) else caller.trunk
             context.security.secure(session, party)
-        self.parties = Parties(session, line)
+        parties = self.parties = Parties(session, line)
         self.payers = Payers(
             request,
-            self.record,
+            record,
             mailbox,
             clock,
             limits,
@@ -105,34 +105,32 @@ class Call:
             context.admission,
             context.live_calls,
         )
-        self.relay = CallRelay(
+        relay = self.relay = CallRelay(
             context.media,
             context.media_address,
             agent.stack.pick(1 << 31),
             limits.transcodes,
         )
-        self.info_keys = InfoKeys(
-            self.id, self.parties, self.relay, self._state, mailbox, clock, log
-        )
+        self.info_keys = InfoKeys(call_id, parties, relay, state, mailbox, clock, log)
         self.recording = CallRecording(
-            self.record, self.parties, self.relay, self._state, features.recordings, clock, log
+            record, parties, relay, state, features.recordings, clock, log
         )
         self.legs = Legs(
-            id=self.id,
+            id=call_id,
             caller=caller,
             request=request,
             clock=clock,
-            state=self._state,
+            state=state,
             mailbox=mailbox,
             post=mailbox.post,
             now=clock.now,
             drain=context.signalling.drain,
-            record=self.record,
-            parties=self.parties,
-            kept_dialogs=KeptDialogs(self.parties),
+            record=record,
+            parties=parties,
+            kept_dialogs=KeptDialogs(parties),
             payers=self.payers,
-            relay=self.relay,
-            hold_music=None if music is None else HoldMusic(self.relay, self._state, music, log),
+            relay=relay,
+            hold_music=None if music is None else HoldMusic(relay, state, music, log),
             info_keys=self.info_keys,
             recording=self.recording,
             security=context.security,

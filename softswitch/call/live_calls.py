@@ -47,8 +47,9 @@ class LiveCalls:
 
     def joined_lines(self, call: Call) -> None:
         """More lines may take part in the call than before."""
-        for line_id in call.line_ids:
-            self._of_line.setdefault(line_id, {})[call.id] = call
+        of_line, call_id = self._of_line, call.id
+        for line_id in call.parties.line_ids:
+            of_line.setdefault(line_id, {})[call_id] = call
 
     def left(self, call: Call, line: Line) -> None:
         """A line takes no part in the call any more."""

@@ -362,7 +362,7 @@ class Switch:
 
     def _changed(self, call_id: str) -> None:
         """Tell the watchers of a call's lines that its state or its lines have changed."""
-        call = self.calls[call_id]
+        call = self.live_calls.by_id[call_id]
         self.live_calls.joined_lines(call)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
             self.endpoint.drain()

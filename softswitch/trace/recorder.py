@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
+from msgspec import Struct, field
+
 from sip.flow import Flow
 
 RING_BYTES = 2 << 20
@@ -65,33 +67,21 @@ class Said(NamedTuple):
     tokens: str
 
 
-class CallTrace:
+class CallTrace(Struct, eq=False):
     """The trace of one call."""
 
-    __slots__ = (
-        "call_id",
-        "called",
-        "calling",
-        "dropped",
-        "entries",
-        "octets",
-        "said",
-        "sip_call_ids",
-    )
-
-    def __init__(self, call_id: str) -> None:
-        self.call_id = call_id
-        self.sip_call_ids: list[bytes] = []
-        """The Call-IDs of its legs, the caller's first."""
-        self.calling = ""
-        self.called = ""
-        self.entries: list[_Entry] = []
-        self.octets = 0
-        """The memory of its messages."""
-        self.dropped = 0
-        """The number of its messages that weren't kept."""
-        self.said: list[Said] = []
-        """The first announcements."""
+    call_id: str
+    sip_call_ids: list[bytes] = field(default_factory=list)
+    """The Call-IDs of its legs, the caller's first."""
+    calling: str = ""
+    called: str = ""
+    entries: list[_Entry] = field(default_factory=list)
+    octets: int = 0
+    """The memory of its messages."""
+    dropped: int = 0
+    """The number of its messages that weren't kept."""
+    said: list[Said] = field(default_factory=list)
+    """The first announcements."""
 
     def shorten(self) -> int:
         """Drop its middle; returns the freed octets."""

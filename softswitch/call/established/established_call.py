@@ -113,9 +113,9 @@ class EstablishedCall(Struct, eq=False):
                     ended = structs.replace(ended, at=await self._last_sound())
             if ended is None and legs.now() >= deadline:
                 ended = await self._expire(cap)
-            legs.drain()
             if ended is not None:
-                return ended
+                return ended  # what the end sends goes out with it
+            legs.drain()
             letter = None  # nor is its message kept while the next one is awaited
 
     def _next_deadline(self, cap: float) -> float:

@@ -31,6 +31,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from sip.errors import Glare, SipError
 from sip.session import Session, State
 from sip.t38 import is_fax_alone
@@ -180,14 +182,11 @@ class PauseOver:
 Event = Asked | Answered | Refused | Acknowledged | Align | PauseOver
 
 
-class Renegotiation:
+class Renegotiation(Struct, eq=False):
     """The exchange of one call."""
 
-    __slots__ = ("_legs", "_state")
-
-    def __init__(self, legs: Legs) -> None:
-        self._legs = legs
-        self._state: Exchange = Quiet()
+    _legs: Legs
+    _state: Exchange = Quiet()
 
     @property
     def state(self) -> Exchange:

@@ -51,17 +51,19 @@ class LegSecurity(Struct, eq=False):
         _confidential: signalling goes over TLS, so that a key in SDP is secret.
         _draw: returns that many random octets.
         told_keys: the DTMF policy of the leg.
-        _web: ICE and DTLS of the leg; None: it can't be a browser.
+        _fingerprint: of the certificate by which a browser knows the switch; None: the leg can't be
+            a browser.
     """
 
     _policy: SrtpPolicy
     _confidential: bool
     _draw: Callable[[int], bytes]
     told_keys: KeyPolicy = "auto"
-    _web: WebLeg | None = None
+    _fingerprint: str | None = None
     _is_web: bool = False
     """The phone is a browser, or is taken for one until it says otherwise."""
     _has_offered_web: bool = False
+    _made_web: WebLeg | None = None
     web: WebTerms | None = None
     """The terms that the relay needs, once the browser has sent a description."""
     _own: dict[str, bytes] = field(default_factory=dict)
@@ -79,6 +81,14 @@ class LegSecurity(Struct, eq=False):
         assert isinstance(session.sound, cls)
         return session.sound
 
+    @property
+    def _web(self) -> WebLeg | None:
+        """ICE and DTLS of the leg, made when its phone turns out to be a browser, which hardly any
+        is: their names and password are drawn at random. None: it can't be one."""
+        if self._made_web is None and self._fingerprint is not None:
+            self._made_web = WebLeg(self._fingerprint, self._draw)
+        return self._made_web
+
     def check(self, description: SessionDescription) -> Crypto | None:
         """The crypto attribute that is used of a peer's description; None for sound in the clear,
         and for a browser's.
@@ -94,7 +104,7 @@ class LegSecurity(Struct, eq=False):
                 return None
             raise SipError(488, "Not Acceptable Here")
         if target.web is not None:
-            if self._web is None or not target.web.multiplexes:
+            if self._fingerprint is None or not target.web.multiplexes:
                 raise SipError(488, "Not Acceptable Here")
             return None
         if self._has_offered_web and self._protocol is None:
@@ -118,9 +128,9 @@ class LegSecurity(Struct, eq=False):
         self.keys = self.web = None
         theirs = None if target is None else target.web
         self._is_web = theirs is not None
-        if theirs is not None and self._web is not None:
-            self.web = self._web.learn(description, theirs)
-            self.keys = self._web.keys
+        if theirs is not None and (web := self._web) is not None:
+            self.web = web.learn(description, theirs)
+            self.keys = web.keys
         if crypto is not None:
             suite, key, seen = self._seen
             carried = seen if (suite, key) == (crypto.suite, crypto.key) else ()
@@ -160,11 +170,13 @@ class LegSecurity(Struct, eq=False):
         self, description: SessionDescription, offer: SessionDescription | None, ice_tcp_port: int
     ) -> SessionDescription:
         """Our description with what a browser needs beside, if the leg's phone is one."""
-        if self._web is None or not self.is_web_with(offer):
+        if self._fingerprint is None or not self.is_web_with(offer):
             return description
+        web = self._web
+        assert web is not None
         target = None if offer is None else media_target(offer)
         theirs = None if target is None else target.web
-        return self._web.dress(description, offer, theirs, ice_tcp_port)
+        return web.dress(description, offer, theirs, ice_tcp_port)
 
     def renew(self, seen: Seen, sent: Seen, by_dtls: Keys | None) -> None:
         """Renew our keys, because the leg moves to another relay session, in which our packet
@@ -175,8 +187,8 @@ class LegSecurity(Struct, eq=False):
             sent: our own counters, which go along where our key can't be changed.
             by_dtls: the keys that the relay has agreed on with a browser.
         """
-        if self._is_web and self._web is not None:
-            self._web.go_over(by_dtls or self._web.keys, seen, sent)
+        if self._is_web and (web := self._web) is not None:
+            web.go_over(by_dtls or web.keys, seen, sent)
             return
         if self.keys is not None:
             self._seen = self.keys.suite, self.keys.theirs, seen
@@ -218,11 +230,9 @@ class SecurityPolicy:
                 web = party.webrtc or web
         transport = flow.transport
         confidential = transport in CONFIDENTIAL_TRANSPORTS
-        if web == "off" or self.fingerprint is None:
-            return LegSecurity(policy, confidential, self.draw, told_keys)
-        offers_web = web == "on" or transport in WEB_TRANSPORTS
-        leg = WebLeg(self.fingerprint, self.draw)
-        return LegSecurity(policy, confidential, self.draw, told_keys, leg, offers_web)
+        named = None if web == "off" else self.fingerprint
+        offers_web = named is not None and (web == "on" or transport in WEB_TRANSPORTS)
+        return LegSecurity(policy, confidential, self.draw, told_keys, named, offers_web)
 
     def unencrypted(self) -> LegSecurity:
         """The security of a side without a phone."""

@@ -23,9 +23,13 @@ class Cursor(Protocol):
     """What is used of a driver's cursor (PEP 249)."""
 
     @property
-    def rowcount(self) -> int: ...
+    def rowcount(self) -> int:
+        """The rows that the last statement touched."""
+        ...
 
-    def executemany(self, statement: str, rows: Sequence[Parameters], /) -> object: ...
+    def executemany(self, statement: str, rows: Sequence[Parameters], /) -> object:
+        """Run a statement for each row."""
+        ...
 
 
 class _Compiled:

@@ -90,11 +90,10 @@ class Call:
         """Tells the call something; its own task handles it."""
         self.now = clock.now
         """Monotonic seconds."""
-        line = caller.line if isinstance(caller, LineCaller) else None
+        party = caller.line if isinstance(caller, LineCaller) else caller.trunk
         if session is not None:
-            party = caller.line if isinstance(caller, LineCaller) else caller.trunk
             context.security.secure(session, party)
-        parties = self.parties = Parties(session, line)
+        parties = self.parties = Parties(session, party if isinstance(party, Line) else None)
         self.payers = Payers(
             request,
             record,
@@ -106,10 +105,7 @@ class Call:
             context.live_calls,
         )
         relay = self.relay = CallRelay(
-            context.media,
-            context.media_address,
-            agent.stack.pick(1 << 31),
-            limits.transcodes,
+            context.media, context.media_address, agent.stack.pick(1 << 31), limits.transcodes
         )
         self.info_keys = InfoKeys(call_id, parties, relay, state, mailbox, clock, log)
         self.recording = CallRecording(

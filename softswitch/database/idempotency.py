@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -68,16 +69,16 @@ class RequestLog:
             "fingerprint": fingerprint,
             "begun_at": now_ms,
         }
-        try:
-            with self._engine.begin() as connection:
+        query = select(table.c.fingerprint, table.c.answer).where(table.c.id == request_id)
+        while True:
+            with contextlib.suppress(IntegrityError), self._engine.begin() as connection:
                 connection.execute(delete(table).where(table.c.begun_at < now_ms - KEPT_MS))
                 connection.execute(insert(table).values(row))
-        except IntegrityError:
-            query = select(table.c.fingerprint, table.c.answer).where(table.c.id == request_id)
+                return None
             with self._engine.connect() as connection:
-                found = connection.execute(query).one()
-            return FirstRequest(found.fingerprint, found.answer)
-        return None
+                found = connection.execute(query).one_or_none()
+            if found is not None:  # else the first was refused meanwhile: this one is the first
+                return FirstRequest(found.fingerprint, found.answer)
 
     def done(self, request_id: str, answer: bytes) -> None:
         table = requests_table

@@ -42,7 +42,8 @@ _NONCE_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A key as one caller's: two accounts may use the same one."""
+    """A key as one caller's: two accounts may use the same one, and so may two members of staff
+    or two programs with tokens of theirs."""
 
     id: str
     """Of the request in the log; says nothing about the key."""
@@ -55,7 +56,7 @@ class Keyed:
         if _KEY.fullmatch(key) is None:
             raise OperationError("key_malformed", what="a key", longest=128)
         actor = context.actor
-        scope = f"account {actor.account}" if actor.is_subscriber else "staff"
+        scope = f"account {actor.account}" if actor.is_subscriber else f"staff {actor.user}"
         own = f"{scope}\n{key}".encode()
         return cls(
             hashlib.sha256(b"id\n" + own).hexdigest(), hashlib.sha256(b"answer\n" + own).digest()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -27,16 +28,32 @@ CHANGE = {"payments": 700, "refunds": -50, "purchases": -30, "packages": -100}
 """What one request does to the balance, in hundredths."""
 
 
-def send(portal: Served, token: str, path: str, number: int) -> int:
-    """The status of an answer; 0: none came."""
-    kind = path.rsplit("/", 1)[1]
-    body = POSTS[path] | ({IDS[kind]: f"{kind}-{number}"} if kind in IDS else {})
-    headers = {"authorization": f"Bearer {token}", "idempotency-key": f"{kind}-{number}"}
-    try:
-        url = f"{portal.url}/api/v1{path}"
-        return httpx.post(url, json=body, headers=headers, timeout=30).status_code
-    except httpx.TransportError:
-        return 0
+@dataclass
+class Robot:
+    """A program that pays.
+
+    Args:
+        name: begins its payment ids. Its keys are those of every other robot.
+        product: the package that it buys.
+    """
+
+    portal: Served
+    name: str
+    token: str
+    product: str
+
+    def send(self, path: str, number: int) -> tuple[int, str]:
+        """The status and body of an answer; 0: none came."""
+        kind = path.rsplit("/", 1)[1]
+        given = {IDS[kind]: f"{self.name}-{kind}-{number}"} if kind in IDS else {}
+        body = POSTS[path] | given | ({"product": self.product} if kind == "packages" else {})
+        headers = {"authorization": f"Bearer {self.token}", "idempotency-key": f"{kind}-{number}"}
+        try:
+            url = f"{self.portal.url}/api/v1{path}"
+            answer = httpx.post(url, json=body, headers=headers, timeout=30)
+        except httpx.TransportError:
+            return 0, ""
+        return answer.status_code, answer.text
 
 
 def balance(portal: Served) -> int:
@@ -46,31 +63,29 @@ def balance(portal: Served) -> int:
 
 @pytest.mark.parametrize("killed", ["portal", "serve"])
 def test_each_is_posted_once(portal: Served, killed: str) -> None:
-    login = f"robot-{killed}"
+    login, product = f"robot-{killed}", f"evening-{killed}"
     portal.command("user", "add", login, "--role", "admin")
     (made,) = portal.command("token", "add", login, "t", "--scope", "*:write")
-    token = str(made["token"])
+    robot = Robot(portal, login, str(made["token"]), product)
     terms = ("--price", "1", "--term", "24 hours", "--scope", "on_net")
-    portal.command("package", "define", f"evening-{killed}", *terms)
-    POSTS["/accounts/3/packages"] = {"product": f"evening-{killed}"}
+    portal.command("package", "define", product, *terms)
     portal.command("account", "topup", "3", "50", "--payment-id", f"before-{killed}")
     before, answers = balance(portal), Counter[int]()
     for number in range(ROUNDS):
         posts = [path for path in POSTS if not path.endswith("packages") or number == 0]
         with ThreadPoolExecutor(12) as threads:
             begun = [
-                threads.submit(send, portal, token, path, number)
-                for path in posts
-                for _ in range(3)
-            ]  # fmt: skip
+                threads.submit(robot.send, path, number) for path in posts for _ in range(3)
+            ]
             time.sleep(0.1 * number)
             portal.stop(killed, signal.SIGKILL)
             starting = threading.Thread(target=portal.start, args=(killed,))
             starting.start()
-            answers.update(one.result() for one in begun)
+            answers.update(one.result()[0] for one in begun)
             starting.join()
-        after = [send(portal, token, path, number) for path in posts]
-        assert after == [200] * len(posts)
+        for path in posts:
+            status, body = robot.send(path, number)
+            assert status == 200, (path, number, body)
     assert balance(portal) - before == sum(
         change * (1 if kind == "packages" else ROUNDS) for kind, change in CHANGE.items()
     )

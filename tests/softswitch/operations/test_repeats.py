@@ -106,6 +106,16 @@ def test_two_accounts_may_use_the_same_key(anas: Context) -> None:
     assert [each.account_id for each in anas.subscribers.requests()] == [1, 2]
 
 
+def test_two_members_of_staff_may_use_the_same_key(anas: Context) -> None:
+    for login in ("till-1", "till-2"):
+        anas.actor = Actor(login, "accountant")
+        for _ in range(2):
+            ask(anas, "account_topup", "k1", account="Ana", amount="5")
+    assert [entry.amount_micros for entry in anas.billing.ledger(1)] == [
+        100_000_000, 5_000_000, 5_000_000,
+    ]  # fmt: skip
+
+
 def broken_off(context: Context) -> None:
     """The process died before the answers were kept."""
     with context.billing.engine.begin() as connection:

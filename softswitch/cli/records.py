@@ -124,6 +124,15 @@ def cdr_spenders(
     Session.of(context).run(operations.records.cdr_spenders, day=day, limit=limit)
 
 
+@ledgers.command("turnover")
+def ledger_turnover(
+    context: typer.Context,
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="By default this.")] = None,
+) -> None:
+    """Show what accounts were given and charged in a month, by kind of entry."""
+    Session.of(context).run(operations.turnover.ledger_turnover, month=month)
+
+
 @ledgers.command("verify")
 def ledger_verify(context: typer.Context) -> None:
     """Recompute every balance and compare postings with CDRs; status 1 on any difference."""

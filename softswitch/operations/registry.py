@@ -61,6 +61,7 @@ from softswitch.operations.money import (
     payments,
     preview,
     taxes,
+    turnover,
     wallets,
 )
 from softswitch.operations.network import mails, nodes, trunks
@@ -395,6 +396,7 @@ OPERATIONS = table(
     read(records.cdr_show, SUPPORT | MONEY | AUDITOR),
     read(rerating.cdr_corrections, MONEY | AUDITOR),
     change(rerating.rerate, MONEY),
+    read(turnover.ledger_turnover, MONEY | AUDITOR),
     read(records.ledger_verify, MONEY | AUDITOR),
     read(explain.explain_call, SUPPORT | AUDITOR),
     read(incoming.explain_incoming, SUPPORT | AUDITOR | USER),

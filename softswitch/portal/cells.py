@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from softswitch.portal.visit import Visit
 
 AMOUNTS = frozenset({
-    "amount", "available", "balance", "charges", "connect_fee", "cost", "credit_limit", "fee",
+    "amount", "available", "balance", "charges", "connect_fee", "cost", "credit_limit",
+    "credits", "debits", "fee",
     "left", "margin", "minimum", "monthly", "owed", "owes", "per_minute", "posted", "price",
     "reserved", "short", "spent", "spend_day", "spend_hour", "tax", "to_pay", "total", "was",
 })  # fmt: skip
@@ -118,6 +119,9 @@ def _shown(visit: Visit, row: Mapping[str, object], name: str, value: object) ->
         return Markup('<span class="tag {}">{}</span>').format(tone(value), word(visit, value))
     if name == "stage":
         return escape(word(visit, f"stage_{value}").removeprefix("stage_"))
+    if name == "kind" and "amount" in row:
+        entry = words(language).get(f"money.{value}")
+        return escape(entry if isinstance(entry, str) else word(visit, value))
     if name in WORDED:
         return escape(word(visit, value))
     if isinstance(value, int):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from billing.facts.authorization import ReversePayment
-from billing.facts.bill import month_days
 from billing.facts.calendar import day_start, local_day
 from billing.facts.cdr import show_stamp
 from billing.facts.ledger import METHODS
@@ -19,11 +17,10 @@ from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import account_row
 from softswitch.operations.accounts.standing import reason_given, who
 from softswitch.operations.context import Context
+from softswitch.operations.money.turnover import month_between
 from softswitch.operations.money.wallets import counted
 from softswitch.operations.pages import DEFAULT_ROWS, page_at, read_cursor
 from softswitch.subscribers import profile
-
-_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 
 
 def payment_list(
@@ -59,11 +56,7 @@ def payment_sums(context: Context, month: str | None = None) -> list[Row]:
         month: of the operator's calendar, such as 2027-01; by default the present one.
     """
     zone = context.config.switch.time_zone
-    name = f"{local_day(context.now_ms(), zone):%Y-%m}" if month is None else month
-    if _MONTH.fullmatch(name) is None:
-        raise OperationError("month_malformed", value=name)
-    first, last = month_days(name)
-    start, end = day_start(first, zone), day_start(last + timedelta(days=1), zone)
+    name, start, end = month_between(context, month)
     found: dict[tuple[str, str, str], list[int]] = {}
     with context.billing.reading() as connection:
         for method in ("", *METHODS):

@@ -261,6 +261,7 @@ CALLS = (
     _put("/conferences/members/{call}/muted", "conference_mute"),
     _delete("/conferences/members/{call}", "conference_remove"),
     _post("/rerates", "rerate"),
+    _get("/ledger/turnover", "ledger_turnover"),
     _get("/ledger/verification", "ledger_verify"),
 )
 

@@ -37,6 +37,7 @@ DISCOUNTS = Listing(
 )  # fmt: skip
 OF_PAYMENTS = (
     ("/op/till", "till"), ("/op/till/sums", "payment_sums"), ("/op/till/online", "online_payments"),
+    ("/op/till/turnover", "turnover"),
 )  # fmt: skip
 OF_ORDERS = (("/op/orders", "orders"), ("/op/orders/waits", "waits"), ("/op/ports", "ports"))
 OF_CALLS = (
@@ -424,6 +425,12 @@ PAYMENT_SUMS = Listing(
     ("month", "day", "method", "payments", "amount"), filters=(Input("month"),),
     command="payment sums", key="day", note="console.payment_sums_note", beside=OF_PAYMENTS,
 )  # fmt: skip
+TURNOVER = Listing(
+    "/op/till/turnover", "turnover", "ledger_turnover",
+    ("month", "kind", "currency", "entries", "credits", "debits", "amount"),
+    filters=(Input("month"),), command="ledger turnover", key="kind",
+    note="console.turnover_note", beside=OF_PAYMENTS,
+)  # fmt: skip
 ONLINE_PAYMENTS = Listing(
     "/op/till/online", "online_payments", "payment_intent_list",
     ("begun_at", "account", "amount", "state", "settled_at", "reference", "id"),
@@ -474,5 +481,5 @@ LISTS = (
     DESTINATIONS,
     WALLET_OFFERS, BILLS, DEBTS, TAXES, BONUSES, CORRECTIONS, BANS, PINS, MALICIOUS, TEXTS,
     SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, ANNOUNCEMENTS,
-    ONLINE_PAYMENTS, PAYMENT_SUMS, DISCOUNTS, STAFF, AUDIT,
+    ONLINE_PAYMENTS, PAYMENT_SUMS, TURNOVER, DISCOUNTS, STAFF, AUDIT,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from billing.stores.store import Store
 from softswitch.operations.accounts import accounts, standing, statements
 from softswitch.operations.calls import records
 from softswitch.operations.context import Context
-from softswitch.operations.money import bills, packages, payments
+from softswitch.operations.money import bills, packages, payments, turnover, wallets
 from tests.softswitch.operating import at, later, refused
 
 
@@ -159,3 +159,22 @@ def test_a_month_is_summed_by_day_and_method_without_what_was_taken_back(ana: Co
     assert payments.payment_sums(ana, "2026-12") == []
     for month in ("2027-13", "January", "2027-1"):
         assert "written like 2027-01" in refused(payments.payment_sums, ana, month)
+
+
+def test_the_turnover_of_a_month_is_summed_by_kind(ana: Context) -> None:
+    payments.payment_reverse(ana, "Beka", "p2", "a mistake")
+    wallets.account_fee(ana, "Ana", "1.50", "setup", "f1")
+    assert turnover.ledger_turnover(ana) == [
+        entries("fee", 1, "0.00", "-1.50", "-1.50"),
+        entries("reversal", 1, "0.00", "-5.00", "-5.00"),
+        entries("topup", 3, "22.00", "0.00", "22.00"),
+    ]
+    assert turnover.ledger_turnover(ana, "2026-12") == []
+    assert "written like 2027-01" in refused(turnover.ledger_turnover, ana, "2027-13")
+
+
+def entries(kind: str, count: int, given: str, charged: str, amount: str) -> dict[str, object]:
+    return {
+        "month": "2027-01", "kind": kind, "currency": "GEL", "entries": count,
+        "credits": given, "debits": charged, "amount": amount,
+    }  # fmt: skip

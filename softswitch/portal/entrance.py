@@ -19,6 +19,7 @@ from softswitch.mail.outbox import Outbox
 from softswitch.portal import passkeys
 from softswitch.portal.feed import lines_of
 from softswitch.portal.routes import Page
+from softswitch.portal.sign_in_audit import note
 from softswitch.portal.visit import LANGUAGE_COOKIE, STAFF_COOKIE, Visit
 
 HOME, CONSOLE = "/", "/op"
@@ -43,12 +44,19 @@ async def login(visit: Visit) -> Response:
     form = visit.form
     if passkeys.is_asked(visit):
         return await passkeys.sign_in(visit)
-    token, visitor = await visit.portal.identity.sign_in(
-        form.get("login", "").strip(), form.get("password", ""), visit.address,
-        visit.request.headers.get("user-agent", ""), remembered="remember" in form,
-    )  # fmt: skip
+    identity, name = visit.portal.identity, form.get("login", "").strip()
+    visit.visitor = None
+    try:
+        token, visitor = await identity.sign_in(
+            name, form.get("password", ""), visit.address,
+            visit.request.headers.get("user-agent", ""), remembered="remember" in form,
+        )  # fmt: skip
+    except OperationError as error:
+        await note(visit, "sign_in", await identity.run(identity.users.by_login, name), error.code)
+        raise
     visit.visitor = visitor
     visit.set_session(token)
+    await note(visit, "sign_in", visitor.user)
     return visit.go(local(form.get("next", "")) or after_sign_in(visit))
 
 
@@ -58,6 +66,7 @@ async def logout(visit: Visit) -> Response:
         return visit.go("/login")
     session, membership = visit.visitor.session, visit.visitor.membership
     await visit.portal.identity.run(visit.portal.identity.sessions.end, session.id)
+    await note(visit, "sign_out", visit.visitor.user)
     visit.portal.feed.end_session(session.id)
     own = visit.request.cookies.get(STAFF_COOKIE, "") if session.impersonator else ""
     visit.cookies[STAFF_COOKIE] = ""
@@ -77,9 +86,15 @@ async def code(visit: Visit) -> Response:
     """Finish signing in by a one-time code, a recovery code or a passkey."""
     if passkeys.is_asked(visit):
         return await passkeys.pass_second(visit) or visit.go(after_sign_in(visit))
-    token = await visit.portal.identity.pass_totp(
-        visit.known, visit.form.get("code", ""), visit.address
-    )
+    user = visit.known.user
+    try:
+        token = await visit.portal.identity.pass_totp(
+            visit.known, visit.form.get("code", ""), visit.address
+        )
+    except OperationError as error:
+        await note(visit, "sign_in_code", user, error.code)
+        raise
+    await note(visit, "sign_in_code", user)
     visit.set_session(token)
     passed = replace(visit.known.session, passed_totp=True)
     visit.visitor = replace(visit.known, session=passed)
@@ -116,12 +131,13 @@ async def password(visit: Visit) -> Response:
     """Change the password; the old one is asked for, and every other session ends."""
     form, identity, visitor = visit.form, visit.portal.identity, visit.known
     new = form.get("new", "")
-    await identity.confirm(visitor, form.get("old", ""), visit.address)
+    await _confirmed(visit, form.get("old", ""))
     if new != form.get("again", ""):
         raise OperationError("passwords_differ")
     if new == form.get("old", ""):
         raise OperationError("password_repeated")
     visit.set_session(await identity.set_password(visitor, new))
+    await note(visit, "password_change", visitor.user)
     return visit.go(after_sign_in(visit))
 
 
@@ -137,8 +153,17 @@ async def confirm(visit: Visit) -> Response:
     if passkeys.is_asked(visit):
         answer = await passkeys.pass_second(visit)
         return answer or visit.go(local(visit.form.get("next", "")) or HOME)
-    await visit.portal.identity.confirm(visit.known, visit.form.get("password", ""), visit.address)
+    await _confirmed(visit, visit.form.get("password", ""))
     return visit.go(local(visit.form.get("next", "")) or HOME)
+
+
+async def _confirmed(visit: Visit, password: str) -> None:
+    """Take the password again. Raises OperationError."""
+    try:
+        await visit.portal.identity.confirm(visit.known, password, visit.address)
+    except OperationError as error:
+        await note(visit, "password_confirm", visit.known.user, error.code)
+        raise
 
 
 async def show_forgotten(visit: Visit) -> Response:
@@ -179,6 +204,7 @@ async def reset(visit: Visit) -> Response:
     if form.get("new", "") != form.get("again", ""):
         raise OperationError("passwords_differ")
     user = await visit.portal.identity.reset(visit.path["token"], form.get("new", ""))
+    await note(visit, "password_reset", user)
     await visit.portal.identity.run(_tell_reset, visit, user.email, user.login)
     return visit.go("/login")
 
@@ -214,6 +240,7 @@ async def set_totp(visit: Visit) -> Response:
         await identity.run(identity.users.set_totp, visitor.user.id, "")
         if not own:
             await identity.run(identity.users.set_recovery_codes, visitor.user.id, ())
+        await note(visit, "totp_remove", visitor.user)
         return visit.go("/totp")
     secret = form.get("secret", "")
     step = None
@@ -226,6 +253,7 @@ async def set_totp(visit: Visit) -> Response:
     await identity.run(identity.users.set_totp, visitor.user.id, secret)
     await identity.run(identity.users.set_recovery_codes, visitor.user.id, hashes)
     await identity.run(identity.users.use_totp, visitor.user.id, step)
+    await note(visit, "totp_set", visitor.user)
     visit.set_session(
         await identity.run(
             identity.sessions.renew, visitor.session.id, passed_totp=True, confirmed_at=now
@@ -243,6 +271,12 @@ async def choose_language(visit: Visit) -> Response:
         else:
             identity = visit.portal.identity
             await identity.run(identity.users.set_language, visit.visitor.user.id, chosen)
+    return visit.go(local(visit.form.get("next", "")) or HOME)
+
+
+async def dismiss(visit: Visit) -> Response:
+    """Put an announcement away."""
+    visit.dismiss(visit.form.get("announcement", ""))
     return visit.go(local(visit.form.get("next", "")) or HOME)
 
 
@@ -295,6 +329,7 @@ PAGES = (
     Page("/reset/{token}", show_reset, submit=reset, stage="open"),
     Page("/login/code", show_code, submit=code, stage="session"),
     Page("/roles", show_roles, submit=choose_role, stage="session"),
+    Page("/announcements", show_login, submit=dismiss, stage="session"),
     Page("/logout", show_login, submit=logout, stage="session"),
     Page("/password", show_password, submit=password, stage="session"),
     Page("/confirm", show_confirm, submit=confirm, stage="session"),

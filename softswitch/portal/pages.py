@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from softswitch.portal.portal import Portal
 from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import SESSION_COOKIE, STAFF_COOKIE, Visit
 
-LEAVING = frozenset({"/logout", "/language"})
+LEAVING = frozenset({"/logout", "/language", "/announcements"})
 """Pages whose forms everybody sends."""
 WITHOUT_NEWS = (".csv", ".xlsx", ".pdf", "/sound", "/live")
 """Ends of paths whose answers aren't pages."""
@@ -135,7 +134,8 @@ class PageEndpoint:
     async def _submit(self, visit: Visit) -> Response:
         form = await _form_of(visit.request, self._page.most_bytes)
         visit.form = {key: value for key, value in form.items() if isinstance(value, str)}
-        if not hmac.compare_digest(visit.form.get("csrf", "").encode(), visit.csrf.encode()):
+        signed_in = self._page.stage != "open"
+        if not visit.is_of_this_browser(visit.form.get("csrf", ""), signed_in=signed_in):
             raise OperationError("csrf_failed")
         action = self._page.action(visit.form.get("do", ""))
         try:

@@ -17,6 +17,7 @@ from softswitch.identity import ceremonies, totp
 from softswitch.identity.ceremonies import Answer, CeremonyFailed, RelyingParty
 from softswitch.identity.passkeys import MOST_OF_A_USER, NOBODY, Passkey
 from softswitch.portal.routes import Page
+from softswitch.portal.sign_in_audit import note
 from softswitch.portal.visit import Visit
 
 GUESS = "passkey"
@@ -62,6 +63,8 @@ async def answered(visit: Visit, user_id: int, known: list[Passkey]) -> Response
     found = await identity.run(_asserted, visit, party, answer, user_id)
     if found is None or (known and found.user_id != user_id):
         await identity.guessed(GUESS, name, visit.address)
+        user = None if visit.visitor is None else visit.visitor.user
+        await note(visit, "sign_in_passkey", user, "passkey_wrong")
         raise OperationError("passkey_wrong")
     await identity.run(identity.throttle.succeeded, GUESS, name, visit.address)
     return found
@@ -96,6 +99,7 @@ async def sign_in(visit: Visit) -> Response:
     )  # fmt: skip
     visit.visitor = visitor
     visit.set_session(token)
+    await note(visit, "sign_in_passkey", user)
     return visit.go("/op" if visitor.is_staff else "/")
 
 
@@ -115,6 +119,8 @@ async def pass_second(visit: Visit) -> Response | None:
         )
     )
     visit.visitor = replace(visitor, session=replace(visitor.session, passed_totp=True))
+    if not visitor.session.passed_totp:
+        await note(visit, "sign_in_passkey", visitor.user)
     return None
 
 
@@ -147,6 +153,7 @@ async def submit(visit: Visit) -> Response:
     for one in own:
         if one.short_id == wanted:
             await identity.run(identity.passkeys.remove, one)
+            await note(visit, "passkey_remove", user)
             if len(own) == 1 and not user.totp_secret:
                 await identity.run(identity.users.set_recovery_codes, user.id, ())
             return visit.go("/sign-in")
@@ -161,6 +168,7 @@ async def submit(visit: Visit) -> Response:
         options = ceremonies.creation_options(party, user.id, user.login, challenge, own)
         return Response(options, media_type="application/json")
     await identity.run(_add, visit, party)
+    await note(visit, "passkey_add", user)
     if user.totp_secret or own:
         return visit.go("/sign-in")
     codes = totp.new_recovery_codes()

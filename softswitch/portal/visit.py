@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "__Host-sid"
 FORM_COOKIE = "__Host-form"
-"""Binds forms to a browser that hasn't signed in."""
+"""Begins the names of cookies that bind forms to a browser that hasn't signed in. Each one has a
+name of its own: of two first pages that load at once, neither takes away the other's."""
 LANGUAGE_COOKIE = "lang"
 STAFF_COOKIE = "__Host-staff"
 """The session of a member of staff, while the browser has a customer's place."""
+DISMISSED_COOKIE = "__Host-dismissed"
+"""The announcements that were read in this browser, by their ids: "7.12"."""
+MOST_DISMISSED = 50
 REMEMBERED_SECONDS = 30 * 86_400
 
 
@@ -72,8 +77,8 @@ class Visit:
     """Cookies that the answer sets."""
     unread: int = 0
     """Notices that a subscriber hasn't read."""
-    announcements: tuple[str, ...] = ()
-    """The operator's announcements, in the visitor's language."""
+    announcements: Mapping[str, str] = field(default_factory=dict)
+    """The operator's announcements by their ids, in the visitor's language."""
 
     # Who asks
 
@@ -134,10 +139,26 @@ class Visit:
         """The token that the forms of this browser carry."""
         if self.visitor is not None:
             return self.visitor.session.csrf
-        found = self.request.cookies.get(FORM_COOKIE) or self.cookies.get(FORM_COOKIE)
-        if found is None:
-            found = self.cookies[FORM_COOKIE] = secrets.token_hex(16)
-        return found
+        if not self._form_tokens:
+            made = secrets.token_hex(16)
+            self.cookies[f"{FORM_COOKIE}-{made[:8]}"] = made
+        return self._form_tokens[0]
+
+    @property
+    def _form_tokens(self) -> list[str]:
+        """The tokens of this browser's pages from before it signed in."""
+        cookies = {**self.request.cookies, **self.cookies}
+        return [value for name, value in cookies.items() if name.startswith(FORM_COOKIE) and value]
+
+    def is_of_this_browser(self, token: str, *, signed_in: bool) -> bool:
+        """True if a form carries a token of this browser.
+
+        Args:
+            signed_in: False for forms of pages that everybody sees: one that was loaded before the
+                browser signed in, in another tab, is still good.
+        """
+        good = [self.csrf] if signed_in else [self.csrf, *self._form_tokens]
+        return any(hmac.compare_digest(token.encode(), one.encode()) for one in good)
 
     # Reading
 
@@ -180,13 +201,19 @@ class Visit:
         except OperationError:
             return
         self.unread = int(str(news["unread"] or 0))
-        texts = [one["texts"] for one in as_rows(news["announcements"] or [])]
         order = (self.language, self.portal.config.switch.language, *LANGUAGES)
-        self.announcements = tuple(
-            next(str(found[one]) for one in order if one in found)
-            for found in texts
-            if isinstance(found, Mapping)
-        )
+        dismissed = self.request.cookies.get(DISMISSED_COOKIE, "").split(".")
+        self.announcements = {
+            str(row["id"]): next(str(texts[one]) for one in order if one in texts)
+            for row in as_rows(news["announcements"] or [])
+            if isinstance(texts := row["texts"], Mapping) and str(row["id"]) not in dismissed
+        }
+
+    def dismiss(self, announcement: str) -> None:
+        """Show an announcement no more in this browser."""
+        before = self.request.cookies.get(DISMISSED_COOKIE, "").split(".")
+        kept = [one for one in (*before, announcement) if one.isdecimal()]
+        self.cookies[DISMISSED_COOKIE] = ".".join(kept[-MOST_DISMISSED:])
 
     # Answering
 
@@ -236,7 +263,8 @@ class Visit:
         """The response with the cookies that the visit sets; once a request."""
         remembered = self.visitor is not None and self.visitor.session.remembered
         for name, value in self.cookies.items():
-            keep = REMEMBERED_SECONDS if remembered and name == SESSION_COOKIE else None
+            lasts = name == DISMISSED_COOKIE or (remembered and name == SESSION_COOKIE)
+            keep = REMEMBERED_SECONDS if lasts else None
             response.set_cookie(
                 name, value, max_age=keep if value else 0, secure=True, httponly=True,
                 samesite="lax",

@@ -184,6 +184,10 @@ class Browserless:
             for one in self._client.cookies.jar
         ]  # fmt: skip
 
+    def take_cookies(self, other: Browserless) -> None:
+        """Have the cookies of another as well, as tabs of one browser do."""
+        self._client.cookies.update(other._client.cookies)
+
     @property
     def session(self) -> str:
         """The token of the session."""

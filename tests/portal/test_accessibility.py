@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 LOOKS = {"en": "light", "fa": "dark"}
 """Language to theme: each page is seen twice."""
 NARROWEST = {"width": 320, "height": 844}
-ELSEWHERE = {"/live", "/logout", "/language", "/calls.csv", "/phone", "/register"}
+ELSEWHERE = {"/live", "/logout", "/language", "/announcements", "/calls.csv", "/phone", "/register"}
 """No pages to look at, or there only where they are switched on."""
 
 

@@ -106,3 +106,46 @@ def test_every_answer_has_the_headers_of_safety(portal: Served, ana: Browserless
         assert "unsafe" not in headers["content-security-policy"], path
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["x-request-id"], path
+
+
+def test_of_two_first_pages_that_load_at_once_each_signs_in(portal: Served) -> None:
+    issued, person, other = new_user(portal, "two-tabs"), *pair(portal)
+    first, second = person.get("/login").text, other.get("/login").text
+    person.take_cookies(other)
+    answer = person.send_form("/login", first, {"login": "two-tabs", "password": issued})
+    assert answer.url.path == "/password"
+    late = person.send_form("/login", second, {"login": "two-tabs", "password": issued})
+    assert late.url.path == "/password"  # though the browser has signed in meanwhile
+
+
+def pair(portal: Served) -> tuple[Browserless, Browserless]:
+    return Browserless(portal.url), Browserless(portal.url)
+
+
+def audit(portal: Served, actor: str) -> list[tuple[object, object]]:
+    rows = portal.command("audit", "list", "--actor", actor)
+    return [(row["operation"], row["outcome"]) for row in reversed(rows)]
+
+
+def test_the_audit_has_sign_ins_and_changes_of_passwords_and_codes(portal: Served) -> None:
+    issued, person = new_user(portal, "noted", "admin"), Browserless(portal.url)
+    person.sign_in("noted", "wrong")
+    person.first_sign_in("noted", issued)
+    person.post("/logout", "/op")
+    again = Browserless(portal.url)
+    again.sign_in("noted", PASSWORD)
+    again.post("/login/code", code="000000")
+    assert audit(portal, "noted") == [
+        ("sign_in", "credentials_wrong"), ("sign_in", "done"), ("password_change", "done"),
+        ("totp_set", "done"), ("sign_out", "done"), ("sign_in", "done"),
+        ("sign_in_code", "totp_wrong"),
+    ]  # fmt: skip
+    (row, *_) = portal.command("audit", "list", "--actor", "noted")
+    assert (row["object"], row["address"], row["role"]) == ("login noted", "127.0.0.1", "admin")
+
+
+def test_the_audit_keeps_no_login_that_nobody_has(portal: Served) -> None:
+    Browserless(portal.url).sign_in("my password, not my login", "x")
+    (row, *_) = portal.command("audit", "list", "--operation", "sign_in")
+    assert row["outcome"] == "credentials_wrong"
+    assert "my password" not in str(row)

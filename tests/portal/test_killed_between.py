@@ -74,9 +74,7 @@ def test_each_is_posted_once(portal: Served, killed: str) -> None:
     for number in range(ROUNDS):
         posts = [path for path in POSTS if not path.endswith("packages") or number == 0]
         with ThreadPoolExecutor(12) as threads:
-            begun = [
-                threads.submit(robot.send, path, number) for path in posts for _ in range(3)
-            ]
+            begun = [threads.submit(robot.send, path, number) for path in posts for _ in range(3)]
             time.sleep(0.1 * number)
             portal.stop(killed, signal.SIGKILL)
             starting = threading.Thread(target=portal.start, args=(killed,))

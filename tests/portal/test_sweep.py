@@ -19,6 +19,7 @@ OF_ANA = {
 ELSEWHERE = {
     "/live",
     "/logout",
+    "/announcements",
     "/language",
     "/calls.csv",
     "/calls.xlsx",

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -75,7 +76,8 @@ def application(portal: Portal) -> Starlette:
 
 def _routes(portal: Portal) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
-        Mount("/static", StaticFiles(packages=[("softswitch.portal", "static")])),
+        # Pages stay as they are: their forms have secrets, which compressed lengths can betray.
+        Mount("/static", GZipMiddleware(StaticFiles(packages=[("softswitch.portal", "static")]))),
         Route("/health", _health),
         Route(CALLBACK_PATH, CallbackEndpoint(portal).respond, methods=["POST"]),
         *phone_routes(portal.phones),

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from billing.facts.calendar import Term
 from billing.facts.money import MoneyError, parse_amount
 from softswitch.papers import numerals
+
+if TYPE_CHECKING:
+    from softswitch.portal.visit import Visit
 
 
 def ltr(value: object) -> Markup:
@@ -79,6 +84,13 @@ def duration(seconds: object, language: str) -> Markup:
     if minutes < 60:
         return Markup("<bdi>{}</bdi>").format(numerals.digits(f"{minutes}:{rest:02d}", language))
     return Markup("<bdi>{}</bdi>").format(numerals.clock(whole, language))
+
+
+def term(text: object, visit: Visit) -> str:
+    """A term such as "30 days" in words."""
+    found = Term.parse(str(text))
+    number = count(found.count, visit.language)
+    return visit.text(f"packages.term_{found.unit}", count=found.count, number=number)
 
 
 def count(value: object, language: str) -> Markup:

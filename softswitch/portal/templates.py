@@ -24,9 +24,9 @@ class Templates:
     """The pages' templates, each with the functions of its visit.
 
     `t(name)` is a text, `named(area, value)` the word for a value, `money(amount, currency)`,
-    `day(time)`, `moment(time)`, `length(seconds)`, `count(number)` and `ltr(number)` show values,
-    `may(operation)` says if a form makes sense, `static(name)` is the address of a file, and
-    `new_key()` the idempotency key of a form.
+    `day(time)`, `moment(time)`, `length(seconds)`, `term(text)`, `count(number)` and `ltr(number)`
+    show values, `may(operation)` says if a form makes sense, `static(name)` is the address of a
+    file, and `new_key()` the idempotency key of a form.
     """
 
     def __init__(self) -> None:
@@ -54,6 +54,7 @@ class Templates:
             "negative": shown.is_negative,
             "day": lambda value: shown.day(value, zone, language),
             "moment": lambda value: shown.moment(value, zone, language),
+            "term": lambda value: shown.term(value, visit),
             "length": lambda seconds: shown.duration(seconds, language),
             "count": lambda value: shown.count(value, language),
             "ltr": shown.ltr,

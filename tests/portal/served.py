@@ -153,6 +153,12 @@ class Browserless:
         """A request as it is given, without anything added."""
         return self._client.request(method, path, **kept)  # type: ignore[arg-type]
 
+    @contextmanager
+    def stream(self, path: str) -> Iterator[httpx.Response]:
+        """An answer that is read as it comes."""
+        with self._client.stream("GET", path) as answer:
+            yield answer
+
     def sign_in(self, login: str, password: str) -> httpx.Response:
         return self.post("/login", login=login, password=password, next="")
 

@@ -10,12 +10,17 @@ from softswitch.portal.visit import Visit
 
 
 async def show(visit: Visit) -> Response:
+    held = await visit.rows("package_show")
+    lines = await visit.some("line_list")
     return visit.page(
         "cabinet/packages.html",
         account=await visit.row("account_show"),
-        held=await visit.rows("package_show"),
+        held=held,
+        active={  # for all lines: buying it again would change nothing
+            one["product"] for one in held if one["state"] == "active" and not one["line"]
+        },
         offers=[one for one in await visit.rows("package_list") if one["sold"]],
-        lines=await visit.some("line_list"),
+        lines=lines,
         wallets=await visit.some("wallet_show"),
         wallet_offers=await visit.some("wallet_offers"),
     )

@@ -212,7 +212,9 @@ def rss(process: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.portal", description=__doc__)
     parser.add_argument("--calls", type=int, default=100_000, help="records of calls")
-    parser.add_argument("--accounts", type=int, help="default: 1,000, or 20,000 above 100,000 calls")
+    parser.add_argument(
+        "--accounts", type=int, help="default: 1,000, or 20,000 above 100,000 calls"
+    )
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
     accounts = given.accounts or (1000 if given.calls <= 100_000 else 20_000)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from softswitch.operations.money import payments as payments
     from softswitch.operations.money import preview as preview
     from softswitch.operations.money import taxes as taxes
+    from softswitch.operations.money import turnover as turnover
     from softswitch.operations.money import wallets as wallets
     from softswitch.operations.network import mails as mails
     from softswitch.operations.network import nodes as nodes

@@ -122,6 +122,8 @@ def _shown(visit: Visit, row: Mapping[str, object], name: str, value: object) ->
     if name == "kind" and "amount" in row:
         entry = words(language).get(f"money.{value}")
         return escape(entry if isinstance(entry, str) else word(visit, value))
+    if name == "service":
+        return escape(visit.named("services", value))
     if name in WORDED:
         return escape(word(visit, value))
     if isinstance(value, int):

@@ -466,8 +466,8 @@ STAFF = Listing(
 )  # fmt: skip
 AUDIT = Listing(
     "/op/audit", "audit", "audit_list",
-    ("at", "actor", "impersonator", "operation", "object", "account", "outcome", "arguments",
-     "role", "via", "address"),
+    ("at", "actor", "operation", "object", "account", "outcome", "address", "impersonator",
+     "arguments", "role", "via"),
     filters=(
         Input("actor"), Input("operation"), ACCOUNT, Input("object"), Input("since", "date"),
         Input("until", "date"),

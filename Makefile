@@ -10,13 +10,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check style types imports bench soak test-long test-portal fuzz docs image clean
+.PHONY: help run demo test check style types imports bench soak test-long test-portal clicks fuzz docs image clean
 
 help:
 	@echo "make run     install, create a demo switch once, and serve it with its web"
 	@echo "make demo    place a call between two phones through the switch, and show what happened"
 	@echo "make test    run every test, but for those that take minutes"
 	@echo "make test-portal  run every test of the web, also those that take minutes"
+	@echo "make clicks  have fifty people click through the web for MINUTES=60, and verify the books"
 	@echo "make check   check style, types and imports between packages"
 	@echo "make bench   run the benchmarks"
 	@echo "make soak    run under load for HOURS=8, and see that nothing grows"
@@ -88,6 +89,11 @@ test-long: $(VENV)/installed-for-tests
 test-portal: $(VENV)/installed-for-tests
 	@.ci/install-test-programs
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "long or not long" tests/portal
+
+MINUTES ?= 60
+
+clicks: $(VENV)/installed-for-tests
+	@$(BIN)/python -m tests.portal.clicks --minutes $(MINUTES)
 
 SECONDS ?= 60
 fuzz: $(VENV)/installed-for-tests

@@ -103,15 +103,23 @@ def _demo() -> Path:
 
 @contextmanager
 def served(
-    folder: Path, settings: str = "", environment: Mapping[str, str] | None = None
+    folder: Path,
+    settings: str = "",
+    environment: Mapping[str, str] | None = None,
+    database: str = "",
 ) -> Iterator[Served]:
     """A demo switch and its portal; both end cleanly, the books add up, nothing failed.
 
     Args:
         settings: more keys of [portal].
         environment: more variables of both processes.
+        database: the URL of an empty one; "": SQLite in the folder.
     """
-    shutil.copytree(_demo(), folder, dirs_exist_ok=True)
+    if database:
+        demo = ("--demo", "--port", str(_DEMO_PORT), "--database", database)
+        Served(folder, 0, 0).command("init", *demo)
+    else:
+        shutil.copytree(_demo(), folder, dirs_exist_ok=True)
     made = Served(folder, free_port(), free_port(), environment=dict(environment or {}))
     path = folder / "softswitch.toml"
     section = f'[portal]\n{settings}listen = "127.0.0.1:{made.port}"\n\n[media]\n'

@@ -13,6 +13,8 @@ from softswitch.portal.api.calls import CALLS_OF_THE_API, NOT_OFFERED
 from softswitch.portal.api.openapi import arguments_of, path_parameters
 from softswitch.process.live import LIVE_OPERATIONS
 
+DATABASES = ("sqlite", "postgresql")
+
 
 def program(portal: Served, login: str, *scopes: str, **settings: str) -> httpx.Client:
     """A program that shows a token of a user."""

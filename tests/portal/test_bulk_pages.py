@@ -12,6 +12,8 @@ import pytest
 from served import Browserless, Served, free_port, token
 from test_lines import codes
 
+DATABASES = ("sqlite", "postgresql")
+
 TABLE = (
     "phone,name,sum\n"
     "+995599000001,Nino,12\n"

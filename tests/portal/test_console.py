@@ -10,6 +10,8 @@ from served import PASSWORD, Browserless, Served
 
 from softswitch.portal.console import PAGES
 
+DATABASES = ("sqlite", "postgresql")
+
 
 def staff(portal: Served, login: str, role: str) -> Browserless:
     (user,) = portal.command("user", "add", login, "--role", role)

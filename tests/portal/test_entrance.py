@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from served import PASSWORD, Browserless, Served, token
 
+DATABASES = ("sqlite", "postgresql")
+
 
 def new_user(portal: Served, login: str, role: str = "subscriber") -> str:
     account = () if role == "admin" else ("--account", "1")

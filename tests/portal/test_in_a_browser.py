@@ -14,6 +14,8 @@ from served import Browserless, Served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+DATABASES = ("sqlite", "postgresql")
+
 PHONE = {"width": 390, "height": 844}
 
 

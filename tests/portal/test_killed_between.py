@@ -14,6 +14,8 @@ import httpx
 import pytest
 from served import Served
 
+DATABASES = ("sqlite", "postgresql")
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROUNDS = 8
 POSTS: dict[str, dict[str, object]] = {

@@ -7,6 +7,8 @@ import re
 import pytest
 from served import PASSWORD, Browserless, Served
 
+DATABASES = ("sqlite", "postgresql")
+
 ANA, BEKA = "+995322000001", "+995322000002"
 PAGE = f"/lines/{ANA}"
 

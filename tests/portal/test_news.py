@@ -7,6 +7,8 @@ import re
 import pytest
 from served import PASSWORD, Browserless, Served, token
 
+DATABASES = ("sqlite", "postgresql")
+
 pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may be busy
 
 

@@ -8,6 +8,8 @@ import pytest
 from served import Browserless, Served, token
 from test_lines import codes
 
+DATABASES = ("sqlite", "postgresql")
+
 ANA, BEKA = "+995322000001", "+995322000002"
 ORDER = "/numbers/order?country=DE&city=Berlin&kind=landline"
 

@@ -6,6 +6,8 @@ import re
 
 from served import PASSWORD, Browserless, Served, token
 
+DATABASES = ("sqlite", "postgresql")
+
 NINO = {
     "kind": "person", "first_name": "Nino", "surname": "Beridze", "gender": "female",
     "fathers_name": "Gio", "nationality": "GE", "birth_date": "1990-05-31",

@@ -10,6 +10,8 @@ import pytest
 from served import Browserless, Served, token
 from test_lines import codes
 
+DATABASES = ("sqlite", "postgresql")
+
 ANA, BEKA = "+995322000001", "+995322000002"
 BOX = f"/lines/{ANA}/voicemail"
 GREETINGS = f"/greetings/{ANA}"

@@ -93,7 +93,10 @@ class Guard:
             headers.setdefault(name, value)
         headers.setdefault(
             "cache-control",
-            "no-store" if not path.startswith("/static/") else "public, max-age=86400",
+            # A file's address changes with the file: see `templates.static_path`.
+            f"public, max-age={YEAR_SECONDS}, immutable"
+            if path.startswith("/static/")
+            else "no-store",
         )
         headers["x-request-id"] = request_id
         if self._is_secure:

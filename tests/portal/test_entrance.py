@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from served import PASSWORD, Browserless, Served, token
 
 DATABASES = ("sqlite", "postgresql")
@@ -151,3 +153,12 @@ def test_the_audit_keeps_no_login_that_nobody_has(portal: Served) -> None:
     (row, *_) = portal.command("audit", "list", "--operation", "sign_in")
     assert row["outcome"] == "credentials_wrong"
     assert "my password" not in str(row)
+
+
+def test_files_are_kept_by_browsers_and_come_compressed(ana: Browserless) -> None:
+    (path,) = re.findall('href="(/static/portal[^"]+)"', ana.get("/").text)
+    answer = ana.send("GET", path, headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    page = ana.send("GET", "/", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in page.headers  # its length would tell of the form's token

@@ -13,7 +13,7 @@ from switchboard import Switchboard, free_port_groups, until
 
 MODULES = sorted(Path("/usr/lib").glob("**/baresip/modules"))
 CONFIG = """poll_method epoll
-sip_listen 127.0.0.1:{sip}
+sip_listen {host}:{sip}
 ctrl_tcp_listen 127.0.0.1:{control}
 rtp_ports {rtp}-{last_rtp}
 audio_path {folder}
@@ -87,23 +87,25 @@ class Baresip:
         self.folder = folder
         self.events: list[dict] = []
         # The port above the one for SIP is taken for TLS.
-        ((self.sip_port, _, control, *rtp),) = free_port_groups(1, 15)
+        ((self.sip_port, _, control, *rtp),) = free_port_groups(1, 15, board.host)
         mode = "early" if early else ("auto" if answers else "manual")
         folder.mkdir()
         shutil.copy(said, folder / "said.wav")
         (folder / "config").write_text(
             CONFIG.format(
-                sip=self.sip_port, control=control, rtp=rtp[0], last_rtp=rtp[-1], folder=folder,
-                login=login, modules=MODULES[-1], rate=rate,
+                host=board.host, sip=self.sip_port, control=control, rtp=rtp[0],
+                last_rtp=rtp[-1], folder=folder, login=login, modules=MODULES[-1], rate=rate,
             )
             + "".join(f"module_app {module}.so\n" for module in modules)
             + ("module srtp.so\n" if encryption else "")
             + ("module opus.so\n" if codec.startswith("opus/") else "")
         )  # fmt: skip
+        elsewhere = board.host != "127.0.0.1"  # which is the domain, too
+        way = f';outbound="sip:{board.host}:{board.port};transport=udp"' if elsewhere else ""
         (folder / "accounts").write_text(
             f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"
             f"audio_codecs={codec};regint=60;answermode={mode}"
-            f"{encryption and f';mediaenc={encryption}'}\n"
+            f"{encryption and f';mediaenc={encryption}'}{way}\n"
         )
         self._log = open(folder / "log", "w")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(

@@ -16,6 +16,7 @@ class Phone {
   constructor() {
     this.log = [];
     this.hertz = 440;
+    this.fake = false; // the browser's own fake microphone; an AudioContext needs a device in some
     this.codecs = null;
     this.pcConfig = { iceServers: [] };
   }
@@ -57,8 +58,13 @@ class Phone {
     session.on("peerconnection", ({ peerconnection }) => this.hear(peerconnection));
     if (session.connection) this.hear(session.connection);
     if (session.direction === "incoming") {
-      session.answer({ mediaStream: tone(this.hertz), pcConfig: this.pcConfig });
+      this.microphone().then((mediaStream) =>
+        session.answer({ mediaStream, pcConfig: this.pcConfig }));
     }
+  }
+
+  async microphone() {
+    return this.fake ? navigator.mediaDevices.getUserMedia({ audio: true }) : tone(this.hertz);
   }
 
   hear(connection) {
@@ -75,8 +81,8 @@ class Phone {
   }
 
   // Resolves once the call is answered.
-  call(target, video = false) {
-    const mediaStream = tone(this.hertz);
+  async call(target, video = false) {
+    const mediaStream = await this.microphone();
     if (video) {
       const canvas = document.createElement("canvas");
       canvas.getContext("2d");
@@ -102,13 +108,14 @@ class Phone {
   }
 
   async packets() {
-    const found = { sent: 0, received: 0, lost: 0, local: "", protocol: "", type: "" };
+    const found = { sent: 0, received: 0, lost: 0, energy: 0, local: "", protocol: "", type: "" };
     const candidates = new Map();
     for (const report of (await this.connection.getStats()).values()) {
       if (report.type === "outbound-rtp") found.sent += report.packetsSent;
       if (report.type === "inbound-rtp") {
         found.received += report.packetsReceived;
         found.lost += report.packetsLost;
+        found.energy += report.totalAudioEnergy ?? 0;
       }
       if (report.type === "local-candidate") candidates.set(report.id, report);
       if (report.type === "candidate-pair" && report.nominated) found.local = report.localCandidateId;

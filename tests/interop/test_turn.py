@@ -13,7 +13,7 @@ from switchboard import until
 
 from softswitch.admission.turn_credentials import turn_credentials
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 SECRET = "shared with the server"
 
 

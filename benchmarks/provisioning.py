@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--guesses", type=int, default=0)
     given = parser.parse_args()
     print(describe())
+    print(f"{'configurations':26} {'a second':>9} {'p50 ms':>7} {'p99 ms':>7} {'CPU us each':>12}")
     with tempfile.TemporaryDirectory() as name:
         config, bound = prepared(Path(name))
         phones = enrolled(config, given.phones)
@@ -56,6 +57,7 @@ def main() -> None:
         if given.guesses:
             guessed(config, phones, given.guesses)
         asyncio.run(https(config, bound, phones, given.seconds))
+    print(f"{'aim':26} {'1,000':>9} {'':7} {'100.0':>7}")
 
 
 def prepared(folder: Path) -> tuple[Config, socket.socket]:
@@ -125,7 +127,7 @@ def pure(config: Config, phones: list[Phone], seconds: float) -> None:
             )  # fmt: skip
             times.append(time.perf_counter() - at)
             assert isinstance(found, Response) and found.status == 200
-        shown("pure", times, time.perf_counter() - begun, time.process_time() - cpu)
+        shown("the entrance alone", times, time.perf_counter() - begun, time.process_time() - cpu)
 
 
 def guessed(config: Config, phones: list[Phone], count: int) -> None:
@@ -152,7 +154,7 @@ def guessed(config: Config, phones: list[Phone], count: int) -> None:
             answers.add((found.status, found.body))
         seconds = time.perf_counter() - begun
     assert [status for status, _ in answers] == [404], answers
-    print(f"guesses: {count:,} got nothing, {count / seconds:,.0f} a second")
+    print(f"{'wrong URLs, all got nothing':26} {count / seconds:9,.0f}   of {count:,}")
 
 
 async def https(config: Config, bound: socket.socket, phones: list[Phone], seconds: float) -> None:
@@ -223,9 +225,8 @@ def shown(name: str, times: list[float], seconds: float, cpu: float) -> None:
     times.sort()
     half, slow = times[len(times) // 2], times[len(times) * 99 // 100]
     print(
-        f"{name}: {len(times) / seconds:,.0f} a second,"
-        f" p50 {half * 1e3:.1f} ms, p99 {slow * 1e3:.1f} ms,"
-        f" {cpu / len(times) * 1e6:.0f} us of CPU each"
+        f"{name:26} {len(times) / seconds:9,.0f} {half * 1e3:7.1f} {slow * 1e3:7.1f}"
+        f" {cpu / len(times) * 1e6:12,.0f}"
     )
 
 

@@ -69,7 +69,7 @@ def fill(portal: Served, count: int, accounts: int = 3) -> None:
 
     The first account has the calls of a big customer, a third of all up to STATEMENT_CALLS.
     """
-    _open_accounts(portal, accounts)
+    open_accounts(portal, accounts)
     books, chance = Store(f"sqlite:///{portal.folder}/var/softswitch.db"), random.Random(1)
     statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
     start = int(time.time() * 1000) - count * SPACING_MS
@@ -95,7 +95,7 @@ def line_of(account: int) -> str:
     return f"+995322{account:06}"
 
 
-def _open_accounts(portal: Served, accounts: int) -> None:
+def open_accounts(portal: Served, accounts: int) -> None:
     """Copies of the demo's first account and line, without money."""
     with sqlite3.connect(portal.folder / "var" / "softswitch.db", timeout=60) as database:
         for table in ("accounts", "lines"):

@@ -138,6 +138,7 @@ async def password(visit: Visit) -> Response:
         raise OperationError("password_repeated")
     visit.set_session(await identity.set_password(visitor, new))
     await note(visit, "password_change", visitor.user)
+    visit.portal.feed.look_again()
     return visit.go(after_sign_in(visit))
 
 
@@ -205,6 +206,7 @@ async def reset(visit: Visit) -> Response:
         raise OperationError("passwords_differ")
     user = await visit.portal.identity.reset(visit.path["token"], form.get("new", ""))
     await note(visit, "password_reset", user)
+    visit.portal.feed.look_again()
     await visit.portal.identity.run(_tell_reset, visit, user.email, user.login)
     return visit.go("/login")
 

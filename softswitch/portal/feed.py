@@ -126,6 +126,11 @@ class Feed:
             if stream.session == session:
                 stream.end()
 
+    def look_again(self) -> None:
+        """Have every stream see whether its session is still there."""
+        for stream in self._streams:
+            stream.tell()
+
     async def close(self) -> None:
         """End every stream and the watch."""
         for stream in self._streams:

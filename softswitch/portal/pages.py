@@ -156,6 +156,8 @@ class PageEndpoint:
         answer = await self._portal.gateway.perform(
             visit.actor, action.operation, arguments, f"form-{key}"
         )
+        if action.operation.startswith("user_"):
+            self._portal.feed.look_again()
         if action.shows:
             return visit.page(action.shows, answer=answer)
         return visit.go(_next(visit, action, answer))

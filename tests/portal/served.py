@@ -48,6 +48,7 @@ class Served:
     sip_port: int
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    database: str = ""
 
     @property
     def url(self) -> str:
@@ -120,7 +121,10 @@ def served(
         Served(folder, 0, 0).command("init", *demo)
     else:
         shutil.copytree(_demo(), folder, dirs_exist_ok=True)
-    made = Served(folder, free_port(), free_port(), environment=dict(environment or {}))
+    made = Served(
+        folder, free_port(), free_port(), environment=dict(environment or {}),
+        database=database or f"sqlite:///{folder}/var/softswitch.db",
+    )  # fmt: skip
     path = folder / "softswitch.toml"
     section = f'[portal]\n{settings}listen = "127.0.0.1:{made.port}"\n\n[media]\n'
     text = path.read_text().replace("[media]\n", section).replace("20000-29999", "30000-31999")

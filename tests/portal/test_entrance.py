@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 
 from served import PASSWORD, Browserless, Served, token
+from sqlalchemy import select
+
+from billing.stores.store import Store
+from softswitch.mail.outbox import outbox_table
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -162,3 +167,52 @@ def test_files_are_kept_by_browsers_and_come_compressed(ana: Browserless) -> Non
     assert "immutable" in answer.headers["cache-control"]
     page = ana.send("GET", "/", headers={"accept-encoding": "gzip"})
     assert "content-encoding" not in page.headers  # its length would tell of the form's token
+
+
+def link_of(portal: Served, address: str) -> str:
+    """The path of the link in the newest mail to an address."""
+    store = Store(portal.database)
+    query = select(outbox_table.c.text).where(outbox_table.c.recipient == address)
+    with store.engine.connect() as connection:
+        text = str(connection.execute(query.order_by(outbox_table.c.id.desc())).first()[0])
+    store.close()
+    found = re.search(r"/reset/[A-Za-z0-9_-]+", text)
+    assert found is not None, text
+    return found[0]
+
+
+def said(page: str) -> str:
+    """What a page says, without the tokens of its forms."""
+    return re.sub('value="[^"]*"', "", page.split("<main")[1])
+
+
+def test_F20_a_forgotten_password_is_replaced_once_and_ends_every_session(portal: Served) -> None:
+    address = "forgetful@example.org"
+    (user,) = portal.command("user", "add", "forgetful", "--role", "subscriber", "--account", "1",
+                             "--email", address)  # fmt: skip
+    at_home, person = pair(portal)
+    at_home.first_sign_in("forgetful", str(user["password"]))
+    known = person.post("/forgotten", login="forgetful")
+    unknown = person.post("/forgotten", login="nobody at all")
+    assert said(known.text) == said(unknown.text)
+    link, new = link_of(portal, address), "four other plain words"
+    with at_home.stream("/live?topics=calls") as stream:
+        assert person.post(link, new=new, again=new).url.path == "/login"
+        assert "event: over" in "".join(stream.iter_text())  # at once: a heartbeat takes 15 s
+    assert at_home.get("/calls").url.path == "/login"
+    other = "and once more"
+    refused = Browserless(portal.url).post(link, new=other, again=other)
+    assert 'data-code="reset_link_void"' in refused.text
+    assert person.sign_in("forgetful", new).url.path == "/"
+    assert ("password_reset", "done") in audit(portal, "forgetful")
+
+
+def test_G15_the_oldest_streams_of_many_windows_end(ana: Browserless) -> None:
+    with ExitStack() as windows:
+        streams = [
+            windows.enter_context(ana.stream("/live?topics=calls")).iter_text() for _ in range(8)
+        ]
+        for stream in streams[:5]:
+            assert "event: over" in "".join(stream)
+        assert all(next(stream) for stream in streams[5:])
+        assert ana.get("/calls").status_code == 200

@@ -136,6 +136,7 @@ def test_staff_sign_in_with_a_passkey_alone_or_after_the_password(
         assert (shown["passkeys"], shown["totp"]) == (1, False)
 
 
+@pytest.mark.long  # the ceremony's own tests refuse the same
 def test_of_several_passkeys_a_removed_one_signs_in_no_more(
     portal: Served, named: str, browser: Browser
 ) -> None:
@@ -162,6 +163,7 @@ def test_of_several_passkeys_a_removed_one_signs_in_no_more(
         expect(page.locator("[data-code=passkey_wrong]")).to_be_visible()
 
 
+@pytest.mark.long  # the ceremony's own tests refuse the same
 def test_a_copied_passkey_and_an_answer_that_is_sent_again_are_refused(
     portal: Served, named: str, browser: Browser
 ) -> None:

@@ -17,13 +17,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Insert, insert, literal, select
+from sqlalchemy import Connection, Insert, insert, literal, select
 
 from benchmarks.machine import Cores, describe, pin
 from billing.decisions.calls import rated
@@ -55,6 +55,11 @@ def cdr(number: int, account: int, called: str, setup_at: int, duration_ms: int)
         called, called, "+995322000001", "carrier", setup_at, setup_at + 2000, setup_at + 8000,
         setup_at + 8000 + duration_ms, 6000, duration_ms, 200, 16, "caller", "PCMA",
     )  # fmt: skip
+
+
+def write(connection: Connection, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows past SQLAlchemy, as the billing writer does."""
+    statement.run(connection.connection.cursor(), connection.dialect, rows)
 
 
 # Rating
@@ -278,7 +283,7 @@ def _insert(books: Store, name: str, count: int) -> None:
     begun, used = time.perf_counter(), time.process_time()
     for first in range(0, len(rows), 100):
         with books.engine.begin() as connection:
-            statement.run(connection, rows[first : first + 100])
+            write(connection, statement, rows[first : first + 100])
     wall, cpu = time.perf_counter() - begun, time.process_time() - used
     print(
         f"{name}, one more CDR: {wall / len(rows) * 1e6:.0f} us, "
@@ -337,7 +342,7 @@ def _fill(books: Store, count: int) -> int:
     made = min(count, MADE)
     with books.engine.begin() as connection:
         rows = [schema.cdr_row(record, None) for record in _records(random.Random(1), 0, made)]
-        statement.run(connection, rows)
+        write(connection, statement, rows)
     for copy in range(1, count // made):
         with books.engine.begin() as connection:
             connection.execute(_copied(copy, made))

@@ -24,7 +24,7 @@ import httpx
 from msgspec import structs
 from sqlalchemy import insert
 
-from benchmarks.books import cdr
+from benchmarks.books import cdr, write
 from billing.stores import schema
 from billing.stores.statements import Statement
 from billing.stores.store import Store
@@ -87,7 +87,7 @@ def fill(portal: Served, count: int, accounts: int = 3) -> None:
                 line = line_of(account)
                 made = structs.replace(made, line=line, calling=line, type="mobile")
                 rows.append(schema.cdr_row(made, None))
-            statement.run(connection, rows)
+            write(connection, statement, rows)
     books.close()
 
 

@@ -20,7 +20,8 @@ from rtp.srtp import Srtp
 
 HOSTS = {"127.0.0.1": IPV4_OCTETS, "::1": IPV6_OCTETS}
 KEYS = Keys("AEAD_AES_128_GCM", bytes(range(28)), bytes(range(28, 56)))
-PORTS = (41_000, 41_199)
+PORTS = (31_000, 31_199)
+"""Below those that the system hands out, which a worker would hold against one of another test."""
 
 
 def packet(sequence, ssrc=7, payload_type=0):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, String, column, inspect, select, table
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Engine, String, column, inspect, select, table
+from sqlalchemy.exc import IntegrityError
+
+from billing.stores.sqlite_writer import driver_of
 
 CURRENT = "0068"
 """The newest revision in migrations/; a test compares it with alembic's own answer."""
@@ -28,7 +35,38 @@ def migrate(engine: Engine) -> bool:
 
     config = Config()
     config.set_main_option("script_location", "softswitch.database:migrations")
-    with engine.begin() as connection:
+    with _open_for_migration(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True
+
+
+@contextlib.contextmanager
+def _open_for_migration(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which tables that others refer to can be copied and replaced.
+
+    SQLite drops the old table of a copy, which a foreign key to it would forbid; so keys are off
+    meanwhile, and looked through before the commit (https://sqlite.org/lang_altertable.html, the
+    last section). They can be switched only between transactions.
+
+    Raises:
+        IntegrityError: a migration left a row whose foreign key leads nowhere.
+    """
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            yield connection
+        return
+    with engine.connect() as connection:
+        driver = driver_of(connection)
+        driver.execute("PRAGMA foreign_keys = OFF")
+        try:
+            with connection.begin():
+                before = set(driver.execute("PRAGMA foreign_key_check"))
+                yield connection
+                broken = set(driver.execute("PRAGMA foreign_key_check")) - before
+                if broken:
+                    tables = ", ".join(sorted({row[0] for row in broken}))
+                    fault = sqlite3.IntegrityError(f"a migration broke references of {tables}")
+                    raise IntegrityError("PRAGMA foreign_key_check", None, fault)
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON")

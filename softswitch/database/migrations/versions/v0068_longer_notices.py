@@ -22,11 +22,9 @@ def downgrade() -> None:
 
 
 def _set_lengths(length: int, before: int) -> None:
-    """Of both columns. SQLite has no lengths: there the declared ones say nothing."""
-    if op.get_bind().dialect.name == "sqlite":
-        return
     for table, column in _COLUMNS:
-        op.alter_column(
-            table, column, type_=sa.String(length), existing_type=sa.String(before),
-            existing_nullable=False,
-        )  # fmt: skip
+        with op.batch_alter_table(table) as batch:
+            batch.alter_column(
+                column, type_=sa.String(length), existing_type=sa.String(before),
+                existing_nullable=False,
+            )  # fmt: skip

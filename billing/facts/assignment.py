@@ -30,28 +30,34 @@ class Assignments:
 
     def __init__(self) -> None:
         self._own: dict[int, str] = {}
-        self._later: dict[tuple[int, str | None], tuple[Assignment, ...]] = {}
+        """Without the accounts that have the default tariff."""
+        self._later: dict[int, dict[str | None, tuple[Assignment, ...]]] = {}
 
     def put_account(self, account_id: int, tariff: str) -> None:
         """The tariff that an account has as long as nothing else is assigned."""
-        self._own[account_id] = tariff
+        if tariff == DEFAULT_TARIFF:
+            self._own.pop(account_id, None)
+        else:
+            self._own[account_id] = tariff
 
     def put(self, assignments: Iterable[Assignment], accounts: Iterable[int] = ()) -> None:
         """Put these in the place of all that their accounts, and `accounts`, had."""
-        fresh: dict[tuple[int, str | None], list[Assignment]] = {}
+        fresh: dict[int, list[Assignment]] = {}
         for item in assignments:
-            fresh.setdefault((item.account_id, item.line), []).append(item)
-        anew = {account for account, _ in fresh} | set(accounts)
-        for key in [key for key in self._later if key[0] in anew]:
-            del self._later[key]
-        for key, items in fresh.items():
-            newest_first = sorted(items, key=lambda item: (-item.from_at, -item.number))
-            self._later[key] = tuple(newest_first)
+            fresh.setdefault(item.account_id, []).append(item)
+        for account in {*accounts, *fresh}:
+            self._later.pop(account, None)
+        for account, items in fresh.items():
+            items.sort(key=lambda item: (-item.from_at, -item.number))
+            lines = self._later[account] = {}
+            for item in items:
+                lines[item.line] = (*lines.get(item.line, ()), item)
 
     def tariff_of(self, account_id: int, line: str | None, at: int) -> str:
         """The name of the tariff of a call that is placed then."""
+        later = self._later.get(account_id, {})
         for whose in (line, None) if line is not None else (None,):
-            for item in self._later.get((account_id, whose), ()):
+            for item in later.get(whose, ()):
                 if item.from_at <= at:
                     return item.tariff
         return self._own.get(account_id, DEFAULT_TARIFF)

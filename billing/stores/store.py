@@ -28,7 +28,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from billing.decisions.book import Book
 from billing.decisions.calls import recovered
 from billing.decisions.table import DECISIONS
-from billing.facts.account import Account, Change
+from billing.facts.account import Account, Change, Status
 from billing.facts.authorization import (
     BillingError,
     CloseCall,
@@ -76,6 +76,8 @@ that takes. They are those that hold the most."""
 CONFLICT_RETRIES = 5
 """Attempts at a batch whose accounts another process changes meanwhile."""
 
+ACCOUNTS_IN_PART = 10_000
+"""The accounts that are read at once when all are read."""
 ID_DIGITS = 9
 """The most digits of an account's id in a search."""
 
@@ -271,6 +273,32 @@ class Store:
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return [schema.account_of(row) for row in rows]
+
+    def accounts_named(self, name: str) -> list[Account]:
+        """The accounts of exactly this name, by id."""
+        columns = schema.accounts.c
+        with self._reading() as connection:
+            rows = connection.execute(_ACCOUNTS.where(columns.name == name).order_by(columns.id))
+            return [schema.account_of(row) for row in rows]
+
+    def account_count(self) -> int:
+        with self._reading() as connection:
+            query = select(func.count()).select_from(schema.accounts)
+            return connection.execute(query).scalar_one()
+
+    def account_terms(self) -> Iterator[list[tuple[int, Status, str]]]:
+        """The id, status and tariff of all accounts, in parts by their ids."""
+        columns, last = schema.accounts.c, 0
+        query = select(columns.id, columns.status, columns.tariff).order_by(columns.id)
+        while True:
+            with self._reading() as connection:
+                found = query.where(columns.id > last).limit(ACCOUNTS_IN_PART)
+                rows = connection.execute(found).all()
+                part = [(key, status, tariff) for key, status, tariff in rows]
+            if not part:
+                return
+            yield part
+            last = part[-1][0]
 
     def tariff(self, name: str) -> Tariff:
         """A price list; an empty one if there is none of this name."""

@@ -20,7 +20,8 @@ from sip.guard import Guard
 from sip.message import Request
 from softswitch.admission.browser_passes import BrowserPasses
 from softswitch.admission.decoys import Decoys
-from softswitch.subscribers.directory import Directory, Line, Proof, Trunk
+from softswitch.subscribers.directory import Directory, Line, Trunk
+from softswitch.subscribers.line import Proof
 from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
@@ -187,21 +188,22 @@ class Authenticator:
     ) -> Line:
         source = flow.peer[0]
         if credentials is None:
-            claimed = self._proof_or_decoy(request.from_uri.user or "").line
+            claimed = self._proof_or_decoy(request.from_uri.user or "")
             raise self._challenge(claimed, status, now, source)
         username, guard = credentials.username, self._guard
         if guard is not None and not guard.may_try(source, username, now):
             # The answer to a wrong password without a check, and without a log line.
             raise SipError(403)
-        line, secrets = self._proof_or_decoy(username)
-        verdict = self._verdict(line, secrets, credentials, request, now, source)
-        if verdict is Verdict.OK:
+        claimed = self._proof_or_decoy(username)
+        verdict = self._verdict(claimed, credentials, request, now, source)
+        line = self._directory.line(claimed.line_id) if verdict is Verdict.OK else None
+        if line is not None:
             if guard is not None:
                 guard.prove(source, username, now)
                 if not guard.line_admits(source, line.login, now):
                     raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
             return line
-        if verdict is Verdict.WRONG:
+        if verdict in (Verdict.OK, Verdict.WRONG):
             if guard is not None:
                 guard.fail(source, username, now)
             # The same answer for a wrong password and an unknown line, so that our lines can't be
@@ -209,12 +211,11 @@ class Authenticator:
             raise Refusal(403, "sip_credentials_wrong")
         if verdict is Verdict.MALFORMED:
             raise SipError(400, "Malformed Credentials")
-        raise self._challenge(line, status, now, source, stale=True)
+        raise self._challenge(claimed, status, now, source, stale=True)
 
     def _verdict(
         self,
-        line: Line,
-        secrets: tuple[Mapping[Algorithm, str], ...],
+        claimed: Proof,
         credentials: Credentials,
         request: Request,
         now: float,
@@ -222,8 +223,8 @@ class Authenticator:
     ) -> Verdict:
         """The verdict on credentials, by each password that their username has now."""
         algorithm, verdict = credentials.algorithm, Verdict.WRONG
-        allowed = algorithm in self._allowed(line)
-        for ha1 in secrets:
+        allowed = algorithm in self._allowed(claimed)
+        for ha1 in claimed.secrets:
             secret = ha1.get(algorithm) if allowed and algorithm is not None else None
             verdict = self._verifier.verify(
                 credentials, request.method, secret, now, request.body, source
@@ -233,26 +234,29 @@ class Authenticator:
         return verdict
 
     def _proof_or_decoy(self, username: str) -> Proof:
-        """The line of a username with its secrets, or a decoy that no password fits: both cost the
-        same time. Only a pass has a "~" in its username, whoever sends it."""
-        decoy = self._decoys.proof(username, self._directory.algorithm_orders)
-        if "~" in username:
-            return self._directory.proof(username) or self._pass_proof(username) or decoy
-        return self._directory.proof(username) or decoy
+        """What proves the line of a username, or a decoy that no password fits: both cost the same
+        time. Only a pass has a "~" in its username, whoever sends it."""
+        decoy = self._decoys.line(username, self._directory.algorithm_orders)
+        proof = self._directory.proof(username, decoy)
+        if "~" in username and not proof.line_id:
+            return self._pass_proof(username) or proof
+        return proof
 
     def _pass_proof(self, username: str) -> Proof | None:
-        """The line of a browser phone's pass; None for any other username."""
+        """What proves a browser phone's pass; None for any other username."""
         found = None
         if self._passes is not None:
             found = self._passes.proof(username, self._wall_seconds())
         line = None if found is None else self._directory.line_by_login(found[0])
-        return None if found is None or line is None else Proof(line, (found[1],))
+        if found is None or line is None:
+            return None
+        return Proof(line.id, line.algorithms, (found[1],))
 
-    def _allowed(self, line: Line) -> tuple[Algorithm, ...]:
-        return self._algorithms if line.algorithms is None else line.algorithms
+    def _allowed(self, claimed: Proof) -> tuple[Algorithm, ...]:
+        return self._algorithms if claimed.algorithms is None else claimed.algorithms
 
     def _challenge(
-        self, line: Line, status: int, now: float, source: str, *, stale: bool = False
+        self, claimed: Proof, status: int, now: float, source: str, *, stale: bool = False
     ) -> Challenge:
-        challenges = self._verifier.challenge(self._allowed(line), now, stale, source)
+        challenges = self._verifier.challenge(self._allowed(claimed), now, stale, source)
         return Challenge(status, challenges)

@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Mapping
 
 from sip.digest import Algorithm
-from softswitch.subscribers.directory import Line, Proof
+from softswitch.subscribers.line import Line
+from softswitch.subscribers.packed_lines import packed
 
 Order = tuple[Algorithm, ...] | None
 """The order of a line's algorithms; None: the switch's own."""
@@ -23,15 +24,20 @@ class Decoys:
     """Makes up a line for a login.
 
     Args:
-        secret: the key of the hash that picks an order; who had it could tell decoys from lines.
+        secret: the key of the hashes that pick an order and the digest secrets of decoys; who had
+            it could tell decoys from lines.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.sha256(b"decoys" + secret).digest()
-        self._made: dict[Order, Proof] = {}
+        self._secrets = {
+            algorithm: algorithm.digest(self._key + algorithm.value.encode())
+            for algorithm in Algorithm
+        }
+        self._made: dict[Order, bytes] = {}
 
-    def proof(self, username: str, orders: Mapping[Order, int]) -> Proof:
-        """A line and secrets that no password fits.
+    def line(self, username: str, orders: Mapping[Order, int]) -> bytes:
+        """A packed line with the id 0 and secrets that no password fits.
 
         Args:
             orders: the number of lines that have each order.
@@ -42,7 +48,8 @@ class Decoys:
             order = self._drawn(username, orders)
         made = self._made.get(order)
         if made is None:
-            made = self._made[order] = Proof(Line(0, "", "", 0, {}, algorithms=order), ({},))
+            line = Line(0, "", "", 0, self._secrets, algorithms=order)
+            made = self._made[order] = packed(line)
         return made
 
     def _drawn(self, login: str, orders: Mapping[Order, int]) -> Order:

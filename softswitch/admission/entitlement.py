@@ -55,16 +55,16 @@ class Entitlements:
 
     def take(self, subscriptions: Iterable[Subscription], accounts: Iterable[int] = ()) -> set[int]:
         """Replace as :meth:`put` does, with the result of a reload; returns the accounts."""
-        fresh: dict[int, list[Subscription]] = {account: [] for account in accounts}
+        fresh: dict[int, list[Subscription]] = {}
         for item in subscriptions:
             fresh.setdefault(item.account_id, []).append(item)
+        anew = {*accounts, *fresh}
+        for account in anew - fresh.keys():
+            self._by_account.pop(account, None)
         for account, items in fresh.items():
-            if items:
-                ordered = sorted(items, key=lambda item: item.order)
-                self._by_account[account] = tuple(map(Entitlement.of, ordered))
-            else:
-                self._by_account.pop(account, None)
-        return set(fresh)
+            ordered = sorted(items, key=lambda item: item.order)
+            self._by_account[account] = tuple(map(Entitlement.of, ordered))
+        return anew
 
     def for_call(self, account: int, line: str, number: str, on_net: bool) -> tuple[str, ...]:
         """Subscriptions whose scope includes a call, in the order of use.

@@ -74,7 +74,8 @@ class Reload:
         for caps, spent in self.caps:
             directory.caps.put(caps, spent)
         directory.rented.put(self.rented, (account.id for account in self.accounts))
-        directory.account_status.update((account.id, account.status) for account in self.accounts)
+        for account in self.accounts:
+            directory.put_account(account.id, account.status)
         if self.changed_numbers is not None:
             directory.changed_numbers = dict(self.changed_numbers)
 
@@ -140,7 +141,7 @@ class Context:
                 return found
         named: list[Account] = []
         if not self.actor.is_subscriber:
-            named = [account for account in self.billing.accounts() if account.name == text]
+            named = self.billing.accounts_named(text)
         if not named:
             raise OperationError("account_not_found", account=text)
         if len(named) > 1:

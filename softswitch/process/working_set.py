@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
-from billing.facts.account import Account
+from billing.facts.account import Status
 from billing.facts.assignment import Assignment, Assignments
 from billing.facts.product import Destinations, Subscription
 from billing.facts.tariff import Tariff
@@ -35,14 +36,11 @@ class WorkingSet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Everything:
-    """The working set as one read of the database found it."""
+class _Rest:
+    """All but the lines and the terms of accounts, as one read of the database found it."""
 
-    lines: list[Line]
-    line_ids: frozenset[int]
     trunks: list[Trunk]
     tariffs: list[Tariff]
-    accounts: list[Account]
     assignments: Mapping[int, list[Assignment]]
     """Assignments by account; so are the next two."""
     subscriptions: Mapping[int, list[Subscription]]
@@ -54,6 +52,8 @@ class _Everything:
     """Epoch milliseconds."""
 
 
+_AccountTerms = tuple[int, Status, str]
+"""The id, the status and the tariff of an account."""
 LinesChanged = Callable[[Sequence[Line], Sequence[int]], None]
 """Takes the lines that changed, and the ids of those that were removed."""
 SLICE = 500
@@ -64,8 +64,9 @@ work."""
 class WorkingSetLoader:
     """Fills a working set from the database, and keeps it up to date.
 
-    A reload of 100,000 lines takes seconds, during which calls go on. So it is read in a thread and
-    taken over in slices; a change that was made meanwhile is newer and wins.
+    Lines and accounts are read in parts, so that a million of them are never in memory twice. A
+    reload of 100,000 lines takes seconds, during which calls go on: each part is read in a thread
+    and taken over in slices; a change that was made meanwhile is newer and wins.
     """
 
     def __init__(self, store: Store, directory_store: DirectoryStore, known: WorkingSet) -> None:
@@ -76,27 +77,32 @@ class WorkingSetLoader:
 
     def load(self) -> None:
         """Read everything, before the switch serves."""
-        found, known = self._read(), self._known
-        known.directory.replace(found.lines, found.trunks)
-        self._put_rest(found)
-        self._put_accounts(found.accounts, found)
+        rest = self._read_rest()
+        for lines in self._directory_store.line_parts():
+            self._known.directory.put_lines(lines)
+        self._put_rest(rest)
+        for accounts in self._store.account_terms():
+            self._put_accounts(accounts, rest)
 
     async def load_again(self, run: Run, lines_changed: LinesChanged) -> None:
         """Reload everything while the switch serves.
 
         Raises:
-            StoreError, SQLAlchemyError: the database is out of order; nothing has changed.
+            StoreError, SQLAlchemyError: the database is out of order; what was read until then
+                counts, the rest is as it was.
         """
         async with self._again:
             known = self._known
             known.directory.touched, known.entitlements.touched = set(), set()
             try:
-                found = await run(self._read)
-                await self._take_lines(found, lines_changed)
-                self._put_rest(found)
-                for start in range(0, len(found.accounts), SLICE):
-                    self._put_accounts(found.accounts[start : start + SLICE], found)
-                    await asyncio.sleep(0)
+                rest = await run(self._read_rest)
+                await self._take_lines(run, lines_changed)
+                self._put_rest(rest)
+                parts = self._store.account_terms()
+                while accounts := await run(partial(next, parts, None)):
+                    for start in range(0, len(accounts), SLICE):
+                        self._put_accounts(accounts[start : start + SLICE], rest)
+                        await asyncio.sleep(0)
             finally:
                 known.directory.touched = known.entitlements.touched = None
 
@@ -115,20 +121,16 @@ class WorkingSetLoader:
         if reload.destinations is not None:
             known.entitlements.destinations = reload.destinations
 
-    def _read(self) -> _Everything:
+    def _read_rest(self) -> _Rest:
         read_at = epoch_ms()
         with self._store.reading() as connection:
             assignments = tariff_store.assignments(connection)
             subscriptions = sales_store.subscriptions(connection, None)
             rented = rented_numbers(connection)
             destinations = Destinations(sales_store.destinations(connection))
-        lines = self._directory_store.lines()
-        return _Everything(
-            lines,
-            frozenset(line.id for line in lines),
+        return _Rest(
             self._directory_store.trunks(),
             list(self._store.tariffs()),
-            self._store.accounts(),
             _by_account(assignments),
             _by_account(subscriptions),
             _by_account(rented),
@@ -138,28 +140,30 @@ class WorkingSetLoader:
             read_at,
         )
 
-    async def _take_lines(self, found: _Everything, lines_changed: LinesChanged) -> None:
+    async def _take_lines(self, run: Run, lines_changed: LinesChanged) -> None:
         """Put the lines that differ, and report only those."""
         directory = self._known.directory
         touched = set() if directory.touched is None else directory.touched
-        for start in range(0, len(found.lines), SLICE):
-            changed = [
-                line
-                for line in found.lines[start : start + SLICE]
-                if line.id not in touched and directory.line(line.id) != line
-            ]
-            if changed:
-                lines_changed(changed, ())
-            await asyncio.sleep(0)
-        known = [line.id for line in directory.lines()]
+        parts, found = self._directory_store.line_parts(), set[int]()
+        while lines := await run(partial(next, parts, None)):
+            for start in range(0, len(lines), SLICE):
+                some = lines[start : start + SLICE]
+                found.update(line.id for line in some)
+                changed = [
+                    line for line in some if line.id not in touched and directory.differs(line)
+                ]
+                if changed:
+                    lines_changed(changed, ())
+                await asyncio.sleep(0)
+        known = directory.line_ids()
         for start in range(0, len(known), SLICE):
             ids = known[start : start + SLICE]
-            gone = [key for key in ids if key not in found.line_ids and key not in touched]
+            gone = [key for key in ids if key not in found and key not in touched]
             if gone:
                 lines_changed((), gone)
             await asyncio.sleep(0)
 
-    def _put_rest(self, found: _Everything) -> None:
+    def _put_rest(self, found: _Rest) -> None:
         """Put all small tables: trunks, tariffs, destinations, changed numbers, caps."""
         known = self._known
         known.directory.set_trunks(found.trunks)
@@ -172,16 +176,16 @@ class WorkingSetLoader:
         for caps, spent in found.caps:
             known.directory.caps.put(caps, spent, since=found.read_at)
 
-    def _put_accounts(self, accounts: Sequence[Account], found: _Everything) -> None:
+    def _put_accounts(self, accounts: Sequence[_AccountTerms], found: _Rest) -> None:
         """Put the status, tariffs, packages and numbers of some accounts. Accounts that were
         changed since the read began keep the newer state."""
         known = self._known
         touched = known.entitlements.touched or ()
-        ids = [account.id for account in accounts if account.id not in touched]
-        for account in accounts:
-            if account.id not in touched:
-                known.assignments.put_account(account.id, account.tariff)
-                known.directory.account_status[account.id] = account.status
+        ids = [account_id for account_id, _, _ in accounts if account_id not in touched]
+        for account_id, status, tariff in accounts:
+            if account_id not in touched:
+                known.assignments.put_account(account_id, tariff)
+                known.directory.put_account(account_id, status)
         known.assignments.put([a for key in ids for a in found.assignments.get(key, ())], ids)
         known.directory.rented.put([r for key in ids for r in found.rented.get(key, ())], ids)
         subscriptions = [s for key in ids for s in found.subscriptions.get(key, ())]

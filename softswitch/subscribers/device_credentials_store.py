@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from billing.stores.schema import metadata
 from sip.digest import Algorithm
-from softswitch.database.rows import DbRow
+from softswitch.database.rows import DbRow, among
 from softswitch.subscribers.device_credentials import DeviceCredentials, PushAddress
 
 Secrets = Mapping[Algorithm, str]
@@ -66,7 +66,7 @@ def credentials_of(
     table = device_lines_table
     query = select(table).order_by(table.c.line_id, table.c.username)
     if line_ids is not None:
-        query = query.where(table.c.line_id.in_(list(line_ids)))
+        query = query.where(among(table.c.line_id, line_ids))
     found: dict[int, tuple[DeviceCredentials, ...]] = {}
     addresses = _push_addresses(connection, line_ids)
     for row in connection.execute(query):
@@ -83,7 +83,7 @@ def _push_addresses(
     table, lines = push_tokens_table, device_lines_table
     query = select(table).where(table.c.call_token != "").order_by(table.c.selector)
     if line_ids is not None:
-        mine = select(lines.c.device_id).where(lines.c.line_id.in_(list(line_ids)))
+        mine = select(lines.c.device_id).where(among(lines.c.line_id, line_ids))
         query = query.where(table.c.device_id.in_(mine))
     found: dict[str, tuple[PushAddress, ...]] = {}
     for row in connection.execute(query):

@@ -1,7 +1,8 @@
 """The directory of lines and trunks, and an index over them.
 
-The whole directory is held in memory, so that the call path asks no database. The index is changed
-in place when an operator changes a line or trunk; a call that is under way keeps the facts it was
+The whole directory is held in memory, lines packed (:mod:`softswitch.subscribers.packed_lines`), so
+that the call path asks no database, and neither does a guesser of logins. The index is changed in
+place when an operator changes a line or trunk; a call that is under way keeps the facts it was
 admitted with.
 """
 
@@ -9,109 +10,33 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from billing.facts.account import ACTIVE, Status
 from sip.uri import Uri
 from softswitch.subscribers.caps import CapsWatch
-from softswitch.subscribers.device_credentials import DeviceCredentials
 from softswitch.subscribers.last_calls import LastCall, LastCalls
-from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.line import Line, Proof, Waiting
+from softswitch.subscribers.packed_lines import PackedLines, proof_of
 from softswitch.subscribers.policies import (
     CallerIdPolicy,
     ContactPolicy,
     KeyPolicy,
     SrtpPolicy,
     StirPolicy,
-    WebPolicy,
 )
 from softswitch.subscribers.rented import RentedNumbers
 from softswitch.subscribers.standing import Kind, passes
-from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
 
+__all__ = ["Directory", "Line", "Source", "Trunk", "Waiting"]
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class Waiting(NamedTuple):
-    """The numbers of new and saved voice messages in a mailbox."""
-
-    new: int
-    old: int
-
-    def __str__(self) -> str:
-        return f"{self.new}/{self.old}"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A subscriber's line: one number, one SIP user, one account that pays."""
-
-    id: int
-    number: str
-    """E.164 with "+"."""
-    login: str
-    """The SIP user, in the address of record and in the digest."""
-    account_id: int
-    ha1: Mapping[Algorithm, str]
-    """Digest secret of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
-    status: Status = ACTIVE
-    display_name: str = ""
-    algorithms: tuple[Algorithm, ...] | None = None
-    """The digest algorithms offered to this line's phones, in order. None: the switch's own
-    setting."""
-    no_answer_seconds: int | None = None
-    """Ring time of its phones. None: the switch's own setting."""
-    max_calls: int | None = None
-    """Calls at once, in both directions together. None: no limit of its own."""
-    waiting: Waiting | None = None
-    """The message counters of the line's mailbox, ours or one of an external voicemail system;
-    None: it has no mailbox."""
-    mailbox: VoiceMailbox | None = None
-    """The settings of its mailbox; None: the switch takes no messages for it."""
-    language: str | None = None
-    """The language of announcements to it (ISO 639-1). None: the switch's own setting."""
-    record: bool = False
-    """True if its calls are recorded (A13)."""
-    listed: bool = False
-    """True if directory enquiries find it."""
-    pin: str | None = None
-    """Hash of the PIN for self-service (see softswitch.subscribers.pins); None: none was set."""
-    services: Supplementary = NO_SERVICES
-    lease_ends_on: str | None = None
-    """The last day (ISO date) of the lease of a tenant, and of the tenant's access to the line.
-    None: the line's user is its owner."""
-    rests_until: int | None = None
-    """The end of the quarantine of a line that was cancelled as unused, until which it can be
-    restored; epoch milliseconds."""
-    srtp: SrtpPolicy | None = None
-    """The SRTP policy of its phones. None: the switch's own setting."""
-    since: int | None = None
-    """The instant from which the line belongs to its account: earlier calls and messages are
-    another subscriber's; epoch milliseconds. None: unknown."""
-    dtmf: KeyPolicy | None = None
-    """The DTMF policy of its phones. None: the switch's own setting."""
-    webrtc: WebPolicy | None = None
-    """The WebRTC policy of its phones. None: the switch's own setting."""
-    devices: tuple[DeviceCredentials, ...] = ()
-    """The credentials of its devices, which are good beside its own."""
-
-    @property
-    def has_apps_to_wake(self) -> bool:
-        """True if a push message can wake one of its apps for a call."""
-        return any(device.push_addresses for device in self.devices)
-
-
-class Proof(NamedTuple):
-    """A line with the digest secrets that prove it under one username."""
-
-    line: Line
-    secrets: tuple[Mapping[Algorithm, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +130,18 @@ class Directory:
     """Index of all lines and active trunks."""
 
     def __init__(self, lines: Iterable[Line] = (), trunks: Iterable[Trunk] = ()) -> None:
-        self._by_id: dict[int, Line] = {}
-        self._by_login: dict[str, Line] = {}
-        self._by_number: dict[str, Line] = {}
-        self._by_username: dict[str, Proof] = {}
+        self._lines = PackedLines()
+        self._by_login: dict[str, int] = {}
+        """Ids of lines; so are the next two."""
+        self._by_number: dict[str, int] = {}
+        self._by_device: dict[str, int] = {}
         self.algorithm_orders: Counter[tuple[Algorithm, ...] | None] = Counter()
         """The number of lines with each order of digest algorithms; None: the switch's own
         order."""
         self.rented = RentedNumbers()
         self.caps = CapsWatch()
-        self.account_status: dict[int, str] = {}
-        """The status of each account by its id; an account that is missing here is active."""
+        self._account_status: dict[int, str] = {}
+        """Of the accounts that aren't active, by their ids."""
         self.changed_numbers: dict[str, str] = {}
         """Old numbers of lines to their new ones, for as long as callers of the old ones are
         informed."""
@@ -227,28 +153,41 @@ class Directory:
         self.set_trunks(trunks)
 
     def line(self, line_id: int) -> Line | None:
-        return self._by_id.get(line_id)
+        return self._lines.get(line_id)
 
     def line_by_login(self, login: str) -> Line | None:
         """A line by its login, also a suspended one: admission decides on its calls."""
-        return self._by_login.get(login)
+        return self._line(self._by_login.get(login))
 
-    def proof(self, username: str) -> Proof | None:
-        """The line that a username of digest credentials proves: a login, or a device's."""
-        return self._by_username.get(username)
+    def proof(self, username: str, decoy: bytes) -> Proof:
+        """What proves a line under a username of digest credentials: a login, or a device's.
+
+        Args:
+            decoy: a packed line for a username that isn't there. The way is the same for both.
+        """
+        line_id, of_device = self._by_login.get(username), self._by_device.get(username)
+        line_id = of_device if line_id is None else line_id
+        return proof_of(self._lines.octets(line_id or 0, decoy), username)
 
     def line_by_number(self, number: str) -> Line | None:
         """A line by its own number, or by a rented one that rings there; E.164 with "+"."""
-        line = self._by_number.get(number)
+        line = self._line(self._by_number.get(number))
         rented = None if line is not None else self.rented.get(number)
-        return line if rented is None else self._by_number.get(rented.line)
+        return line if rented is None else self._line(self._by_number.get(rented.line))
 
     def is_line(self, number: str) -> bool:
         """True if a line has this number; the callback of :meth:`NumberPlan.read`."""
         return number in self._by_number or self.rented.get(number) is not None
 
-    def lines(self) -> Iterator[Line]:
-        return iter(self._by_id.values())
+    def line_ids(self) -> list[int]:
+        return list(self._lines)
+
+    def differs(self, line: Line) -> bool:
+        """True if a line isn't here with exactly these facts."""
+        return not self._lines.holds(line)
+
+    def _line(self, line_id: int | None) -> Line | None:
+        return None if line_id is None else self._lines.get(line_id)
 
     def restore_last_calls(self, calls: Iterable[LastCall]) -> None:
         """Restore the last caller of each line from these calls, the oldest call first."""
@@ -260,13 +199,20 @@ class Directory:
     def bar(self, line: Line, kind: Kind) -> str | None:
         """The status, of the line or of its account, that bars this kind of use; None if none
         does."""
-        account = self.account_status.get(line.account_id, ACTIVE)
+        account = self._account_status.get(line.account_id, ACTIVE)
         if line.status == account == ACTIVE:
             return None  # bars nothing
         for status in (line.status, account):
             if not passes(status, kind):
                 return status
         return None
+
+    def put_account(self, account_id: int, status: str) -> None:
+        """The status that an account has; one that was never put is active."""
+        if status == ACTIVE:
+            self._account_status.pop(account_id, None)
+        else:
+            self._account_status[account_id] = status
 
     def trunk(self, trunk_id: int) -> Trunk | None:
         """A trunk by its id, also a suspended one."""
@@ -303,16 +249,15 @@ class Directory:
     def put_lines(self, lines: Iterable[Line]) -> None:
         """Add lines, or replace the ones with the same id."""
         for line in lines:
-            self.remove_line(line.id)
+            key = line.id
+            self.remove_line(key)
             if self.touched is not None:
-                self.touched.add(line.id)
-            self._by_id[line.id] = line
-            self._by_login[line.login] = line
-            self._by_number[line.number] = line
+                self.touched.add(key)
+            self._lines.put(line)
+            self._by_login[line.login] = key
+            self._by_number[line.number] = key
             for device in line.devices:
-                # Without a password yet it costs a guesser the same time as one.
-                self._by_username[device.username] = Proof(line, device.secrets or ({},))
-            self._by_username[line.login] = Proof(line, (line.ha1,))
+                self._by_device[device.username] = key
             self.algorithm_orders[line.algorithms] += 1
 
     def forget_line(self, line_id: int) -> None:
@@ -324,30 +269,20 @@ class Directory:
 
     def remove_line(self, line_id: int) -> None:
         """Remove a line; an unknown id is no error."""
-        line = self._by_id.pop(line_id, None)
+        line = self._lines.pop(line_id)
         if line is None:
             return
         self.algorithm_orders[line.algorithms] -= 1
         if not self.algorithm_orders[line.algorithms]:
             del self.algorithm_orders[line.algorithms]
-        if self._by_login.get(line.login) is line:
+        # By now another line may have its login or number.
+        if self._by_login.get(line.login) == line_id:
             del self._by_login[line.login]
-        if self._by_number.get(line.number) is line:
+        if self._by_number.get(line.number) == line_id:
             del self._by_number[line.number]
-        for username in (line.login, *(device.username for device in line.devices)):
-            proof = self._by_username.get(username)
-            if proof is not None and proof.line is line:
-                del self._by_username[username]
-
-    def replace(self, lines: Iterable[Line], trunks: Iterable[Trunk]) -> None:
-        """Replace all lines and trunks."""
-        self._by_id.clear()
-        self._by_login.clear()
-        self._by_number.clear()
-        self._by_username.clear()
-        self.algorithm_orders.clear()
-        self.put_lines(lines)
-        self.set_trunks(trunks)
+        for device in line.devices:
+            if self._by_device.get(device.username) == line_id:
+                del self._by_device[device.username]
 
     def set_trunks(self, trunks: Iterable[Trunk]) -> None:
         """Replace all trunks."""

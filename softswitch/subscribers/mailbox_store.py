@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, select
 
 from billing.stores.schema import metadata
-from softswitch.database.rows import DbRow
+from softswitch.database.rows import DbRow, among
 from softswitch.subscribers.mailbox import CONDITIONS, VoiceMailbox
 from softswitch.subscribers.supplementary import ForwardKind
 
@@ -35,7 +35,7 @@ def mailboxes_of(
     """The settings of mailboxes by line id; None means all lines."""
     query = select(mailboxes_table)
     if line_ids is not None:
-        query = query.where(mailboxes_table.c.line_id.in_(list(line_ids)))
+        query = query.where(among(mailboxes_table.c.line_id, line_ids))
     return {row.line_id: _mailbox(row) for row in connection.execute(query)}
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from billing.stores.schema import cdrs, metadata, storable
 from softswitch.database.news import tell_of_lines
-from softswitch.database.rows import DbRow
+from softswitch.database.rows import DbRow, among
 from softswitch.subscribers.last_calls import LastCall
 from softswitch.subscribers.supplementary import Setting, Supplementary
 
@@ -61,7 +61,7 @@ def services_of(
     """The services of lines that ever set any; None means all lines."""
     query = select(line_services_table)
     if line_ids is not None:
-        query = query.where(line_services_table.c.line_id.in_(list(line_ids)))
+        query = query.where(among(line_services_table.c.line_id, line_ids))
     settings: dict[int, dict[str, Setting]] = {}
     for row in connection.execute(query):
         setting = Setting(row.active, tuple(row.numbers.split()), row.seconds)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from billing.facts.account import Account
 from billing.facts.assignment import Assignments
 from billing.facts.coverage import Coverage, affordable_covered_ms, grown
 from billing.facts.money import format_amount
@@ -115,13 +114,17 @@ def _costs(priced: PricedRoute, at_ms: int, seconds: int) -> list[Row]:
 def stages_of(context: Context, at_ms: int) -> Stages:
     """The stages of admission over the database as it is, for what asks and places no call."""
     directory = context.directory.load()
+    assignments = Assignments()
+    for part in context.billing.account_terms():
+        for account_id, status, tariff in part:
+            directory.put_account(account_id, status)
+            assignments.put_account(account_id, tariff)
     with context.billing.reading() as connection:
         directory.rented.put(rented_numbers(connection))
+        assignments.put(tariff_store.assignments(connection))
     for caps, spent in capped(context.billing, context.directory, at_ms):
         directory.caps.put(caps, spent)
-    accounts = context.billing.accounts()
     directory.changed_numbers = changed_numbers(context.billing)
-    directory.account_status.update((account.id, account.status) for account in accounts)
     bindings = context.directory.bindings(at_ms / 1000)
     by_login: dict[str, list[Binding]] = {}
     for binding in bindings:
@@ -130,7 +133,7 @@ def stages_of(context: Context, at_ms: int) -> Stages:
         directory,
         context.plan,
         _Tariffs(context.billing),
-        _assignments(context, accounts),
+        assignments,
         lambda line: tuple(by_login.get(line.login, ())),
         lambda line: 0,
         _entitlements(context),
@@ -161,16 +164,6 @@ class _Tariffs(Mapping[str, Tariff]):
 
     def __len__(self) -> int:
         return len(self._known)
-
-
-def _assignments(context: Context, accounts: Iterable[Account]) -> Assignments:
-    """Which account and line has which tariff."""
-    found = Assignments()
-    for account in accounts:
-        found.put_account(account.id, account.tariff)
-    with context.billing.reading() as connection:
-        found.put(tariff_store.assignments(connection))
-    return found
 
 
 def _entitlements(context: Context) -> Entitlements:

@@ -115,7 +115,7 @@ def _directory(context: Context, line: Line, rented: RentedNumber | None) -> Dir
     directory = Directory([line])
     owner = context.billing.account(line.account_id)
     if owner is not None:
-        directory.account_status[owner.id] = owner.status
+        directory.put_account(owner.id, owner.status)
     if rented is not None:
         directory.rented.put([rented])
     directory.changed_numbers = changed_numbers(context.billing)

@@ -169,7 +169,7 @@ def _running(config: Config, running: bool) -> Row:
 def _database(config: Config) -> Row:
     try:
         with opened(config) as context:
-            lines = len(context.directory.lines())
+            lines = context.directory.line_count()
             detail = f"{config.database_name}: {lines} lines"
         return _row("database", True, detail)
     except OperationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from billing.facts.cdr import show_stamp
@@ -32,10 +32,11 @@ def completion_list(
     owner = context.own_account(account)
     caller = None if line is None else context.line(line).id
     page = page_at(limit, None if before is None else read_cursor(before))
-    lines = {line.id: line for line in context.directory.lines()}
+    everyone = CompletionStore(context.billing.engine).load()
+    lines = _lines_of(context, everyone)
     numbers = {line.id: line.number for line in lines.values()}
     found = []
-    for waiting in CompletionStore(context.billing.engine).load():
+    for waiting in everyone:
         own = lines.get(waiting.caller_id)
         fits = caller in (None, waiting.caller_id) and (
             owner is None or (own is not None and own.account_id == owner)
@@ -51,9 +52,10 @@ def completion_waiters(context: Context, account: str | None = None) -> list[Row
     """Callers who wait for a line of the actor's, the longest wait first; one who withholds the
     number isn't named."""
     owner = context.own_account(account)
-    lines = {line.id: line for line in context.directory.lines()}
+    everyone = CompletionStore(context.billing.engine).load()
+    lines = _lines_of(context, everyone)
     found: list[Row] = []
-    for waiting in CompletionStore(context.billing.engine).load():
+    for waiting in everyone:
         callee, caller = lines.get(waiting.callee_id), lines.get(waiting.caller_id)
         fits = callee is not None and owner in (None, callee.account_id)
         if callee is not None and fits and context.owns_line(callee):
@@ -72,8 +74,8 @@ def completion_waiters(context: Context, account: str | None = None) -> list[Row
 def completion_cancel(context: Context, waiting_id: str) -> Row:
     """Cancel a wait for a line, while no switch runs."""
     store = CompletionStore(context.billing.engine)
-    lines = {line.id: line for line in context.directory.lines()}
-    waiting = found(context, store.load(), lines.get, waiting_id)
+    everyone = store.load()
+    waiting = found(context, everyone, _lines_of(context, everyone).get, waiting_id)
     store.write({waiting.id: None})
     return {"id": waiting.id, "result": "cancelled"}
 
@@ -82,11 +84,17 @@ def completion_accept(context: Context, waiting_id: str) -> Row:
     """Accept an offer to be connected (D6), while no switch runs: it is carried out when the callee
     is free after the start."""
     store = CompletionStore(context.billing.engine)
-    lines = {line.id: line for line in context.directory.lines()}
-    waiting = found(context, store.load(), lines.get, waiting_id)
+    everyone = store.load()
+    waiting = found(context, everyone, _lines_of(context, everyone).get, waiting_id)
     accepted = acceptable(context, waiting)
     store.write({waiting.id: accepted})
     return {"id": waiting.id, "result": "accepted"}
+
+
+def _lines_of(context: Context, everyone: Iterable[Waiting]) -> dict[int, Line]:
+    """The lines that wait or are waited for, by id."""
+    ids = {line_id for each in everyone for line_id in (each.caller_id, each.callee_id)}
+    return {line.id: line for line in context.directory.lines(sorted(ids))}
 
 
 def acceptable(context: Context, waiting: Waiting) -> Waiting:

@@ -14,8 +14,10 @@ from softswitch.subscribers.pin_tries import Kind, PinTries, Secret, Tries
 
 def pin_list(context: Context) -> list[Row]:
     """PINs whose last try was wrong, the latest first."""
-    numbers = {str(line.id): line.number for line in context.directory.lines()}
-    return [_row(context, tries, numbers) for tries in PinTries(context.billing.engine).all()]
+    everything = PinTries(context.billing.engine).all()
+    ids = sorted({int(tries.secret.owner) for tries in everything if tries.secret.kind != "room"})
+    numbers = {str(line.id): line.number for line in context.directory.lines(ids)}
+    return [_row(context, tries, numbers) for tries in everything]
 
 
 def pin_unlock(context: Context, kind: str, number: str) -> Row:

@@ -107,7 +107,7 @@ def sms_list(
     elif context.actor.is_line_user:
         lines = sorted(context.actor.lines)
     elif owner is not None:
-        lines = [one.id for one in context.directory.lines() if one.account_id == owner]
+        lines = [one.id for one in context.directory.lines_of([owner])]
     wanted = None if number is None else context.number(number)
     with context.billing.reading() as connection:
         found = store.page(

@@ -13,6 +13,7 @@ from sip.registrar import Registrar, RegistrarLimits
 from softswitch.admission.authentication import Authenticator, Challenge
 from softswitch.subscribers.device_credentials import DeviceCredentials, shut_usernames
 from softswitch.subscribers.directory import Directory, Line
+from softswitch.subscribers.packed_lines import packed
 from softswitch.subscribers.refusal import Refusal
 
 REALM = "example.org"
@@ -92,7 +93,8 @@ def test_both_passwords_are_good_while_a_device_changes_to_the_next(password: st
 def test_a_line_that_is_removed_takes_its_devices_along() -> None:
     directory = Directory([WITH_TWO])
     directory.forget_line(LINE.id)
-    assert directory.proof("desk") is None and directory.proof(LINE.login) is None
+    decoy = packed(Line(0, "", "", 0, {}))
+    assert {directory.proof(name, decoy).line_id for name in ("desk", LINE.login)} == {0}
 
 
 def test_a_device_is_shut_when_none_of_its_passwords_is_left() -> None:

@@ -20,6 +20,7 @@ from sip.reading import parse_message
 from softswitch.admission.authentication import Authenticator
 from softswitch.admission.decoys import Decoys
 from softswitch.subscribers.directory import Directory, Line
+from softswitch.subscribers.packed_lines import unpacked
 from softswitch.subscribers.refusal import Refusal
 
 REALM = "example.org"
@@ -183,10 +184,13 @@ def test_another_switch_makes_up_others():
     orders = {None: 1, MD5_ONLY: 1}
     first, second = Decoys(b"a"), Decoys(b"b")
     drawn = [
-        [made.proof(user, orders).line.algorithms for user in UNKNOWN] for made in (first, second)
+        [unpacked(made.line(user, orders)).algorithms for user in UNKNOWN]
+        for made in (first, second)
     ]
     assert 0.4 * LINES < sum(a == b for a, b in zip(*drawn, strict=True)) < 0.6 * LINES
-    assert Decoys(b"a").proof("x", {}).line.algorithms is None
+    assert unpacked(Decoys(b"a").line("x", {})).algorithms is None
+    secrets = [unpacked(made.line("x", orders)).ha1 for made in (first, second)]
+    assert not set(secrets[0].values()) & set(secrets[1].values())
 
 
 def work_of(act) -> Counter:

@@ -282,6 +282,7 @@ class Store:
             return [schema.account_of(row) for row in rows]
 
     def account_count(self) -> int:
+        """The number of all accounts."""
         with self._reading() as connection:
             query = select(func.count()).select_from(schema.accounts)
             return connection.execute(query).scalar_one()

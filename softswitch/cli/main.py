@@ -22,6 +22,7 @@ from softswitch.cli import (
     completions,
     configuration,
     console,
+    databases,
     devices,
     documents,
     greetings,
@@ -78,7 +79,7 @@ console.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, announcements, media, notices, numbers,
     number_shop, offered_numbers, orders, packages, prompts, trunks, tariffs, taxes, rerating,
-    nodes, calls, recordings, records,
+    nodes, databases, calls, recordings, records,
     users, tokens, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins,
     completions, audit, watching, configuration, preview, devices, webhooks, payments,
 ):  # fmt: skip

@@ -221,8 +221,13 @@ def without_password(url: str) -> str:
     return _PASSWORD.sub(r"\1@", url)
 
 
+def is_postgresql(url: str) -> bool:
+    """True for the URL of a database on a PostgreSQL server."""
+    return _POSTGRESQL.match(url) is not None
+
+
 def database_url(value: str, info: ValidationInfo) -> str:
-    if _POSTGRESQL.match(value):
+    if is_postgresql(value):
         return value
     name = value.removeprefix("sqlite:///")
     if name == value or not name:

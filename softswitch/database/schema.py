@@ -29,16 +29,21 @@ def migrate(engine: Engine) -> bool:
     """Bring the database to CURRENT; True if there was anything to do."""
     if version(engine) == CURRENT:
         return False
+    with _open_for_migration(engine) as connection:
+        upgrade(connection)
+    return True
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the database to CURRENT in a transaction of the caller's."""
     # Alembic takes longer to load than most commands to run.
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "softswitch.database:migrations")
-    with _open_for_migration(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return True
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextlib.contextmanager

@@ -30,6 +30,21 @@ INSTALLATION = {
         "the backup has a database of {found}, and [database] url names {name}", "conflict"
     ),
     "backup_unreadable": Entry("{path} is no backup of a switch: {reason}", "invalid"),
+    "move_changed": Entry(
+        "{table} isn't the same in {name}: {what} is {found} and was {wanted}; nothing was moved",
+        "failed",
+    ),
+    "move_occupied": Entry(
+        "{name} has tables already: name an empty database (createdb makes one)", "conflict"
+    ),
+    "move_source": Entry(
+        "books are moved from SQLite, and [database] url names {name}", "conflict"
+    ),
+    "move_target": Entry(
+        "{url!r} is no database to move to: write postgresql://user:password@host/database",
+        "invalid",
+        "url",
+    ),
     "program_missing": Entry(
         "{program} isn't installed, and PostgreSQL is backed up by it (Debian: postgresql-client)",
         "unavailable",

@@ -416,6 +416,8 @@ _DELETE_MOVED_BINDINGS = delete(bindings_table).where(
 _LAST_LINE = "highest id of removed lines"
 """Its name among the settings."""
 _LAST_TRUNK = "highest id of removed trunks"
+HIGHEST_REMOVED = {"lines": _LAST_LINE, "trunks": _LAST_TRUNK}
+"""By table: the setting with the highest id of removed rows, where the database doesn't know it."""
 
 
 def _note_id(connection: Connection, removed_id: int, name: str) -> None:

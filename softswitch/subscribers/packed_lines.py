@@ -7,7 +7,7 @@ were asked for recently are kept unpacked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -24,7 +24,8 @@ RECENT = 4096
 _HEX_DIGITS = {Algorithm.MD5: 32, Algorithm.SHA_256: 64, Algorithm.SHA_512_256: 64}
 _ALGORITHMS = {algorithm.value: algorithm for algorithm in Algorithm}
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
+# Any: the fields have the types that they were packed with.
+_decode: Callable[[bytes], list[Any]] = msgspec.msgpack.Decoder().decode
 
 
 class PackedLines:
@@ -120,8 +121,7 @@ def packed(line: Line) -> bytes:
 
 def unpacked(octets: bytes) -> Line:
     """The line that :func:`packed` made these octets of."""
-    # Any: the fields have the types that they were packed with.
-    fields: list[Any] = _decode(octets)
+    fields = _decode(octets)
     fields[4] = _secrets(fields[4])
     if fields[7] is not None:
         fields[7] = tuple(map(_ALGORITHMS.__getitem__, fields[7]))
@@ -143,8 +143,7 @@ def unpacked(octets: bytes) -> Line:
 def proof_of(octets: bytes, username: str) -> Proof:
     """What proves a packed line under a username: its login, or one of its devices'. A decoy has
     neither name, and its own secrets then."""
-    # Any: as in `unpacked`.
-    fields: list[Any] = _decode(octets)
+    fields = _decode(octets)
     algorithms = fields[7]
     if algorithms is not None:
         algorithms = tuple(map(_ALGORITHMS.__getitem__, algorithms))

@@ -82,7 +82,7 @@ def _install(path: Path, config: Config, manifest: Manifest, *, replace: bool) -
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     staged = folder / RESTORING
     shutil.rmtree(staged, ignore_errors=True)
-    with _claimed(config) as store:
+    with claimed(config) as store:
         there = [x for x in folder.iterdir() if _is_content(x)]
         occupied = has_tables(store.engine) if database is None else database.exists()
         if (there or occupied) and not replace:
@@ -107,8 +107,8 @@ def _install(path: Path, config: Config, manifest: Manifest, *, replace: bool) -
 
 
 @contextlib.contextmanager
-def _claimed(config: Config) -> Iterator[Store]:
-    """The database, which no switch serves meanwhile."""
+def claimed(config: Config) -> Iterator[Store]:
+    """The database, which no switch serves meanwhile. Raises OperationError."""
     with contextlib.closing(Store(config.database.url)) as store, naming_database_errors(config):
         claim = DatabaseClaim(
             store.engine, config.database_file, config.database_name, config.switch.node
@@ -154,14 +154,14 @@ def _verified(config: Config, manifest: Manifest) -> Row:
             "version": manifest.version,
             "files": len(manifest.members),
             "migrated": migrated,
-            "accounts": _count(store, accounts),
-            "payments_and_charges": _count(store, entries),
-            "cdrs": _count(store, cdrs),
-            "live_calls": _count(store, live_calls),
+            "accounts": row_count(store, accounts),
+            "payments_and_charges": row_count(store, entries),
+            "cdrs": row_count(store, cdrs),
+            "live_calls": row_count(store, live_calls),
             "differences": [str(difference) for difference in differences],
         }
 
 
-def _count(store: Store, table: Table) -> int:
+def row_count(store: Store, table: Table) -> int:
     with store.reading() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()

@@ -272,6 +272,13 @@ def epoch_ms() -> int:
 @contextlib.contextmanager
 def naming_database_errors(config: Config) -> Iterator[None]:
     """Turn errors of the database into one line that names it."""
+    with naming_errors_of(config.database_name, config.database_file):
+        yield
+
+
+@contextlib.contextmanager
+def naming_errors_of(name: str, file: Path | None = None) -> Iterator[None]:
+    """Likewise of a database that no configuration names."""
     try:
         yield
     except StoreError as error:
@@ -279,8 +286,7 @@ def naming_database_errors(config: Config) -> Iterator[None]:
     except OverflowError as error:  # SQLite's driver says so before it asks the database
         raise OperationError("database_number_too_large") from error
     except SQLAlchemyError as error:
-        line = explained(error, config.database_file)
-        raise OperationError("database_error", name=config.database_name, reason=line) from error
+        raise OperationError("database_error", name=name, reason=explained(error, file)) from error
 
 
 def _prepare_database(config: Config) -> Row:

@@ -110,6 +110,11 @@ class SwitchCollector(Collector):
             "1 while the switch takes no new calls, because it stops.",
             switch.live_calls.draining,
         )
+        yield gauge(
+            "database_away",
+            "1 while no call is admitted, because the database doesn't answer.",
+            not switch.reception.admits(),
+        )
         yield counter("call_attempts", "Calls that ended, answered or not.", figures.attempts)
         yield counter("call_answers", "Calls that ended and were answered.", figures.answers)
         refusals = CounterMetricFamily(

@@ -63,6 +63,7 @@ def test_calls_answered_refused_and_declined_by_the_trunk(exchange):
 
     after = scraped(exchange)
     assert value(after, "calls") == 0
+    assert value(after, "database_away") == 0
     assert value(after, "registrations") == 2
     assert value(after, "call_attempts_total") == 3
     assert value(after, "call_answers_total") == 1
@@ -109,3 +110,8 @@ def test_a_text_counts_in_each_state(exchange):
     exchange.run(40.0)
     samples = scraped(exchange)
     assert value(samples, "texts_total", kind="line", state="delivered") == 1
+
+
+def test_a_node_that_admits_no_call_says_that_its_database_is_away(exchange):
+    exchange.switch.reception.admits = lambda: False
+    assert value(scraped(exchange), "database_away") == 1

@@ -19,6 +19,7 @@ from billing.facts.authorization import (
     OpenCall,
     ProveAlive,
     Settlement,
+    TooManyCalls,
     UnknownCall,
     WriteCdr,
 )
@@ -38,6 +39,7 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
     Raises:
         InsufficientFunds: not even the first block can be paid.
         AccountBlocked, CurrencyMismatch, UnknownAccount: the account can't spend on this rate.
+        TooManyCalls: it has as many paid calls as it may, counting those of all nodes.
     """
     known = book.calls.get(command.call_id)
     if known is not None:
@@ -67,6 +69,7 @@ def _reserve_first(
 ) -> tuple[Slice, Coverage | None, Room | None]:
     """The first slice, the packages that pay for a part of it, and the cut that made room."""
     account = _spender(book, command.account_id, rate)
+    _count_calls(book, account.id, command.most_calls)
     available, room = account.available_micros, None
     if command.packages:
         held, coverage = covered_calls.first_slice(book, command, rate, available)
@@ -99,6 +102,16 @@ def _is_scarce(held: Slice | None, paid_seconds: int, wanted_seconds: int) -> bo
     if held is None:
         return True
     return held.paid_seconds is not None and held.paid_seconds - paid_seconds < wanted_seconds
+
+
+def _count_calls(book: Book, account_id: int, most: int | None) -> None:
+    """Refuse a call above the account's cap. Nodes know of each other's calls some milliseconds
+    late; here the account is locked, so that calls which begin everywhere at once are counted."""
+    if most is None:
+        return
+    paid = [c for c in book.calls_of(account_id) if c.rate is not None and not c.rate.free]
+    if len(paid) >= most:
+        raise TooManyCalls(most)
 
 
 def _room_for_first(book: Book, command: OpenCall, rate: Rate, account_id: int) -> Room | None:

@@ -41,6 +41,16 @@ class AccountBlocked(BillingError):
     code = "account_blocked"
 
 
+class TooManyCalls(BillingError):
+    """The account has as many calls at once as it may."""
+
+    code = "cap_calls"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the account has its {most} calls at once")
+        self.most = most
+
+
 class UnknownAccount(BillingError):
     """There is no such account."""
 
@@ -142,6 +152,8 @@ class OpenCall(Struct, Command[Authorization], frozen=True):
         at: epoch milliseconds.
         packages: subscriptions that may pay for it before money does, in the order of use.
         node: the switch that admits it, where several share a database.
+        most_calls: paid calls that the account may have at once, this one among them; None: any
+            number.
     """
 
     call_id: str
@@ -152,6 +164,7 @@ class OpenCall(Struct, Command[Authorization], frozen=True):
     slice_seconds: int = SLICE_SECONDS
     packages: tuple[str, ...] = ()
     node: str = ""
+    most_calls: int | None = None
 
     def touches(self, touched: Touched) -> None:
         touched.calls.add(self.call_id)

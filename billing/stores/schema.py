@@ -99,6 +99,7 @@ live_calls = Table(
     Column("cost", LargeBinary),
     Column("coverage", LargeBinary),
     Column("dialogs", LargeBinary),
+    Index("live_calls_by_account", "account_id"),
 )
 """`dialogs` are written at the answer and read only after a crash: no batch loads them."""
 

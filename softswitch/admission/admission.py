@@ -245,16 +245,18 @@ class Stages:
     def _full(self, line: Line) -> bool:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls
 
-    def _cap(self, caller: Caller, destination: Route, at: int) -> None:
-        """Check a line's call against its account's caps. Emergency calls always pass; service
-        calls cost nothing and pass too."""
+    def _cap(self, caller: Caller, destination: Route, at: int) -> int | None:
+        """Check a line's call against its account's caps; returns the cap on calls at once, which
+        the books check again. Emergency calls always pass; service calls cost nothing and pass
+        too."""
         on_net = isinstance(destination, ToLine)
         emergency = isinstance(destination, ToTrunk) and destination.emergency
         if not isinstance(caller, LineCaller) or emergency or isinstance(destination, ToService):
-            return
+            return None
         account, number = caller.line.account_id, destination.number[1:]
         groups = self.entitlements.destinations.of(number)
         self.directory.caps.check(account, number, groups, self.outgoing_of, at, on_net)
+        return self.directory.caps.calls_at_once(account)
 
     def _is_own(self, number: str) -> bool:
         return self.directory.line_by_number(number) is not None
@@ -284,8 +286,8 @@ class Stages:
         )
         if isinstance(destination, ToLine):
             destination.line.services.screen(presented.calling, presented.presented)
-        self._cap(caller, destination, at)
-        return price(
+        most_calls = self._cap(caller, destination, at)
+        priced = price(
             caller,
             presented,
             self.tariffs,
@@ -294,3 +296,4 @@ class Stages:
             at,
             self.least_cost,
         )
+        return priced if most_calls is None else structs.replace(priced, most_calls=most_calls)

@@ -29,6 +29,8 @@ class PricedRoute(Struct, frozen=True):
     """Subscriptions that may pay for the call before money does, in the order of use."""
     costs: tuple[Costed, ...] = ()
     """The costs of its trunks where any has a tariff, in the order in which they are tried."""
+    most_calls: int | None = None
+    """Paid calls that the account may have at once; None: any number. The books count them."""
 
     def cost_of(self, trunk: str | None) -> Rate | None:
         """The rate at which a trunk charges us for the call."""

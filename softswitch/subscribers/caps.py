@@ -102,7 +102,7 @@ class CapsWatch:
         if not on_net and caps.countries is not None and not number.startswith(caps.countries):
             raise _refusal("cap_new_country")
         if caps.calls is not None and live(account) >= caps.calls:
-            raise _refusal("cap_calls", 480, "too-many-calls", most=caps.calls)
+            raise too_many_calls(caps.calls)
         attempts = _count(self._attempts.get(account), at - MINUTE_MS)
         if caps.calls_per_minute is not None and attempts >= caps.calls_per_minute:
             raise _refusal("cap_calls_a_minute", 480, "too-many-calls", most=caps.calls_per_minute)
@@ -116,6 +116,11 @@ class CapsWatch:
             self.attempted(account, at)
             if self.on_attempt is not None:
                 self.on_attempt(account, at)
+
+    def calls_at_once(self, account: int) -> int | None:
+        """The outgoing calls that an account may have at once; None: any number."""
+        caps = self._caps.get(account)
+        return None if caps is None else caps.calls
 
     def attempted(self, account: int, at: int) -> None:
         """Count an attempt, here or at another node."""
@@ -136,6 +141,11 @@ def _count(attempts: deque[int] | None, since: int) -> int:
     while attempts and attempts[0] <= since:
         attempts.popleft()
     return len(attempts)
+
+
+def too_many_calls(most: int) -> Refusal:
+    """The refusal of a call of an account that has as many as it may."""
+    return _refusal("cap_calls", 480, "too-many-calls", most=most)
 
 
 def _refusal(code: str, status: int = 403, says: str = "barred", **facts: int) -> Refusal:

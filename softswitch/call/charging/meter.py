@@ -81,7 +81,7 @@ class Meter(Struct, eq=False):
         """Reserve the first slice. It is on disk before any phone hears of the call.
 
         Raises:
-            InsufficientFunds, AccountBlocked, StoreError: nothing was reserved.
+            InsufficientFunds, AccountBlocked, TooManyCalls, StoreError: nothing was reserved.
         """
         self._priced = priced
         if not self._charging.admits():
@@ -96,6 +96,7 @@ class Meter(Struct, eq=False):
             self._limits.reservation_seconds,
             priced.packages,
             self._charging.node,
+            priced.most_calls,
         )
         money.holders[self.key] = self._cut
         try:

@@ -7,11 +7,12 @@ import string
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from billing.facts.authorization import AccountBlocked, BillingError
+from billing.facts.authorization import AccountBlocked, BillingError, TooManyCalls
 from softswitch.call import ending as endings
 from softswitch.call.charging.accounting import Record
 from softswitch.call.charging.meter import NEVER, Meter
 from softswitch.call.ending import Ending
+from softswitch.subscribers.caps import too_many_calls
 from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -194,7 +195,10 @@ class Payers:
 
 
 def unpaid(error: BillingError) -> Refusal:
-    """The refusal of a call that can't be paid: no money, or a blocked account."""
+    """The refusal of a call that can't be paid: no money, a blocked account, or one that has its
+    calls at once."""
+    if isinstance(error, TooManyCalls):
+        return too_many_calls(error.most)
     if isinstance(error, AccountBlocked):
         says = ("refused-suspended",)
         return Refusal(403, "call_not_payable", why=error, ended_by="operator", says=says)

@@ -156,6 +156,28 @@ def test_wrong_passwords_lock_out_their_sender_and_not_the_owner_behind_the_same
     assert owner.guess(ANA, "secret") == 200
 
 
+def test_fifty_attackers_behind_the_edge_are_banned_one_by_one_and_no_phone_notices(exchange):
+    logins = [f"9953220000{place:02}" for place in range(1, 21)]
+    owners = [Beyond(exchange, (f"203.0.113.{place}", 50_000)) for place in range(101, 121)]
+    for login in logins:
+        exchange.line(f"+{login}", exchange.account(1_000_000))
+    assert {owner.guess(login, "secret") for owner, login in zip(owners, logins)} == {200}
+    guessers = [Beyond(exchange, (f"203.0.113.{place}", 5060)) for place in range(1, 26)]
+    scanners = [Beyond(exchange, (f"203.0.113.{place}", 5060)) for place in range(26, 51)]
+    for scanner in scanners:
+        scanner.guess(ANA, "wrong")
+        scanner.say("OPTIONS", ANA, "User-Agent: friendly-scanner")
+    for place, guesser in enumerate(guessers):
+        for turn in range(60):
+            guesser.guess(logins[(place + turn) % len(logins)], f"wrong{turn}")
+    banned = {ban.source for ban in exchange.switch.guard.bans(exchange.loop.time())}
+    assert banned >= {scanner.address[0] for scanner in scanners}
+    assert not banned & {EDGE[0], *(owner.address[0] for owner in owners)}
+    # A guesser who knows a password by now is refused all the same; the owners never are.
+    assert {guesser.guess(logins[0], "secret") for guesser in guessers} <= {403, None}
+    assert {owner.guess(login, "secret") for owner, login in zip(owners, logins)} == {200}
+
+
 def test_a_flood_behind_the_edge_leaves_the_edge_and_others_alone(exchange):
     exchange.line("+995322000001", exchange.account(1_000_000))
     flooder, owner = Beyond(exchange, SCANNER), Beyond(exchange, (HOME, 50_001))

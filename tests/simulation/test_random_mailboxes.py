@@ -88,7 +88,7 @@ def test_files_rows_and_lamps_agree_whatever_people_do(seed, tmp_path):
     files = {path.name for path in exchange.config.voicemail_dir.iterdir()}
     assert files == {f"{sound}.wav" for sound in exchange.messages.sounds()}
     taken = 0
-    for line in exchange.directory.lines():
+    for line in map(exchange.directory.line, exchange.directory.line_ids()):
         if line.mailbox is not None:
             states = [message.state for message in exchange.messages.messages(line.id)]
             assert line.waiting == (states.count("new"), states.count("saved"))

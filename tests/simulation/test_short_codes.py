@@ -114,7 +114,7 @@ class TestBalance:
     def test_a1_for_a_suspended_account_which_buys_nothing(self, exchange, subscriber):
         phone = subscriber(5 * LARI)
         exchange.store.apply([DefineProduct(CONFERENCE), ChangeStatus(1, "suspended", 0)])
-        exchange.directory.account_status[1] = "suspended"
+        exchange.directory.put_account(1, "suspended")
         assert said(dial(exchange, phone, "1111")) == ["balance-is 5 lari"]
         assert said(dial(exchange, phone, "1199")) == ["not-possible"]
         assert balance_of(exchange) == 5 * LARI

@@ -54,7 +54,7 @@ def test_calls_are_held_against_the_status(exchange, status, of):
     if of == "line":
         exchange.directory.put_lines([replace(line, status=status)])
     else:
-        exchange.directory.account_status[account] = status
+        exchange.directory.put_account(account, status)
     found = {"registration": register(exchange, ana)}
     for kind, number in (("emergency", "112"), ("service", "*43"), ("outgoing", "+4930123456")):
         found[kind] = call(exchange, ana, number)

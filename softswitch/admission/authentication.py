@@ -196,8 +196,7 @@ class Authenticator:
             raise SipError(403)
         claimed = self._proof_or_decoy(username)
         verdict = self._verdict(claimed, credentials, request, now, source)
-        line = self._directory.line(claimed.line_id) if verdict is Verdict.OK else None
-        if line is not None:
+        if verdict is Verdict.OK and (line := self._directory.line(claimed.line_id)) is not None:
             if guard is not None:
                 guard.prove(source, username, now)
                 if not guard.line_admits(source, line.login, now):
@@ -236,8 +235,8 @@ class Authenticator:
     def _proof_or_decoy(self, username: str) -> Proof:
         """What proves the line of a username, or a decoy that no password fits: both cost the same
         time. Only a pass has a "~" in its username, whoever sends it."""
-        decoy = self._decoys.line(username, self._directory.algorithm_orders)
-        proof = self._directory.proof(username, decoy)
+        directory = self._directory
+        proof = directory.proof(username, self._decoys.line(username, directory.algorithm_orders))
         if "~" in username and not proof.line_id:
             return self._pass_proof(username) or proof
         return proof

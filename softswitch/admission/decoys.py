@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sip.digest import Algorithm
 from softswitch.subscribers.line import Line
@@ -34,7 +35,7 @@ class Decoys:
             algorithm: algorithm.digest(self._key + algorithm.value.encode())
             for algorithm in Algorithm
         }
-        self._made: dict[Order, bytes] = {}
+        self._made = lru_cache(None)(self._packed)
 
     def line(self, username: str, orders: Mapping[Order, int]) -> bytes:
         """A packed line with the id 0 and secrets that no password fits.
@@ -42,15 +43,14 @@ class Decoys:
         Args:
             orders: the number of lines that have each order.
         """
-        if len(orders) <= 1:
-            order = next(iter(orders), None)
-        else:
-            order = self._drawn(username, orders)
-        made = self._made.get(order)
-        if made is None:
-            line = Line(0, "", "", 0, self._secrets, algorithms=order)
-            made = self._made[order] = packed(line)
-        return made
+        try:
+            (order,) = orders  # as on most switches
+        except ValueError:
+            order = self._drawn(username, orders) if orders else None
+        return self._made(order)
+
+    def _packed(self, order: Order) -> bytes:
+        return packed(Line(0, "", "", 0, self._secrets, algorithms=order))
 
     def _drawn(self, login: str, orders: Mapping[Order, int]) -> Order:
         name = login.encode("utf-8", "surrogateescape")

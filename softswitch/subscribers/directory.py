@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -131,10 +131,13 @@ class Directory:
 
     def __init__(self, lines: Iterable[Line] = (), trunks: Iterable[Trunk] = ()) -> None:
         self._lines = PackedLines()
+        self.line: Callable[[int], Line | None] = self._lines.get
+        """A line by its id."""
+        self._octets = self._lines.octets
         self._by_login: dict[str, int] = {}
         """Ids of lines; so are the next two."""
         self._by_number: dict[str, int] = {}
-        self._by_device: dict[str, int] = {}
+        self._by_username: dict[str, int] = {}
         self.algorithm_orders: Counter[tuple[Algorithm, ...] | None] = Counter()
         """The number of lines with each order of digest algorithms; None: the switch's own
         order."""
@@ -152,12 +155,9 @@ class Directory:
         self.put_lines(lines)
         self.set_trunks(trunks)
 
-    def line(self, line_id: int) -> Line | None:
-        return self._lines.get(line_id)
-
     def line_by_login(self, login: str) -> Line | None:
         """A line by its login, also a suspended one: admission decides on its calls."""
-        return self._line(self._by_login.get(login))
+        return self.line(self._by_login.get(login, 0))
 
     def proof(self, username: str, decoy: bytes) -> Proof:
         """What proves a line under a username of digest credentials: a login, or a device's.
@@ -165,15 +165,14 @@ class Directory:
         Args:
             decoy: a packed line for a username that isn't there. The way is the same for both.
         """
-        line_id, of_device = self._by_login.get(username), self._by_device.get(username)
-        line_id = of_device if line_id is None else line_id
-        return proof_of(self._lines.octets(line_id or 0, decoy), username)
+        return proof_of(self._octets(self._by_username.get(username), decoy), username)
 
     def line_by_number(self, number: str) -> Line | None:
         """A line by its own number, or by a rented one that rings there; E.164 with "+"."""
-        line = self._line(self._by_number.get(number))
-        rented = None if line is not None else self.rented.get(number)
-        return line if rented is None else self._line(self._by_number.get(rented.line))
+        line_id = self._by_number.get(number)
+        if line_id is None and (rented := self.rented.get(number)) is not None:
+            line_id = self._by_number.get(rented.line)
+        return None if line_id is None else self.line(line_id)
 
     def is_line(self, number: str) -> bool:
         """True if a line has this number; the callback of :meth:`NumberPlan.read`."""
@@ -185,9 +184,6 @@ class Directory:
     def differs(self, line: Line) -> bool:
         """True if a line isn't here with exactly these facts."""
         return not self._lines.holds(line)
-
-    def _line(self, line_id: int | None) -> Line | None:
-        return None if line_id is None else self._lines.get(line_id)
 
     def restore_last_calls(self, calls: Iterable[LastCall]) -> None:
         """Restore the last caller of each line from these calls, the oldest call first."""
@@ -257,7 +253,8 @@ class Directory:
             self._by_login[line.login] = key
             self._by_number[line.number] = key
             for device in line.devices:
-                self._by_device[device.username] = key
+                self._by_username[device.username] = key
+            self._by_username[line.login] = key
             self.algorithm_orders[line.algorithms] += 1
 
     def forget_line(self, line_id: int) -> None:
@@ -280,9 +277,9 @@ class Directory:
             del self._by_login[line.login]
         if self._by_number.get(line.number) == line_id:
             del self._by_number[line.number]
-        for device in line.devices:
-            if self._by_device.get(device.username) == line_id:
-                del self._by_device[device.username]
+        for username in (line.login, *(device.username for device in line.devices)):
+            if self._by_username.get(username) == line_id:
+                del self._by_username[username]
 
     def set_trunks(self, trunks: Iterable[Trunk]) -> None:
         """Replace all trunks."""

@@ -8,7 +8,8 @@ were asked for recently are kept unpacked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import msgspec
 
@@ -33,6 +34,8 @@ class PackedLines:
 
     def __init__(self) -> None:
         self._packed: dict[int, bytes] = {}
+        self.octets = cast("Callable[[int | None, bytes], bytes]", self._packed.get)
+        """A packed line by its id, or the other argument if there is none."""
         self._young: dict[int, Line] = {}
         self._old: dict[int, Line] = {}
 
@@ -45,9 +48,13 @@ class PackedLines:
 
     def get(self, line_id: int) -> Line | None:
         """A line by its id; None: there is none."""
-        line = self._young.get(line_id)
-        if line is not None:
-            return line
+        try:
+            return self._young[line_id]
+        except KeyError:
+            return self._remembered(line_id)
+
+    def _remembered(self, line_id: int) -> Line | None:
+        """A line that wasn't asked for lately, or none; it is kept unpacked from now on."""
         line = self._old.get(line_id)
         if line is None:
             packed = self._packed.get(line_id)
@@ -58,10 +65,6 @@ class PackedLines:
             self._old, self._young = self._young, {}
         self._young[line_id] = line
         return line
-
-    def octets(self, line_id: int, other: bytes) -> bytes:
-        """A packed line by its id, or `other` if there is none."""
-        return self._packed.get(line_id, other)
 
     def holds(self, line: Line) -> bool:
         """True if this line is there, with the same facts."""
@@ -140,9 +143,13 @@ def unpacked(octets: bytes) -> Line:
     return Line(*fields)
 
 
+@lru_cache(RECENT)
 def proof_of(octets: bytes, username: str) -> Proof:
     """What proves a packed line under a username: its login, or one of its devices'. A decoy has
-    neither name, and its own secrets then."""
+    neither name, and its own secrets then.
+
+    Answers are kept by the line's octets, so that they hold for as long as it is unchanged; those
+    for decoys too, so that neither takes longer."""
     fields = _decode(octets)
     algorithms = fields[7]
     if algorithms is not None:

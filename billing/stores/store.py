@@ -281,12 +281,6 @@ class Store:
             rows = connection.execute(_ACCOUNTS.where(columns.name == name).order_by(columns.id))
             return [schema.account_of(row) for row in rows]
 
-    def account_count(self) -> int:
-        """The number of all accounts."""
-        with self._reading() as connection:
-            query = select(func.count()).select_from(schema.accounts)
-            return connection.execute(query).scalar_one()
-
     def account_terms(self) -> Iterator[list[tuple[int, Status, str]]]:
         """The id, status and tariff of all accounts, in parts by their ids."""
         columns, last = schema.accounts.c, 0

@@ -11,7 +11,7 @@ from rtp.client import MediaSettings, MediaWorkers
 from rtp.control import Keys, WebTerms
 from rtp.dtls import Dtls, DtlsContext
 from rtp.lanes import SecureLane
-from rtp.packet import HEADER
+from rtp.packet import HEADER, is_rtp
 from rtp.relay import RelaySide
 from rtp.ring_lanes import RingLanes
 from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets, address_of
@@ -204,7 +204,8 @@ class Browser:
     def ask(self):
         """Nominate the pair, and wait for the answer."""
         self.socket.sendto(check("ours:theirs"), self.target)
-        self.socket.recv(2048)
+        while self.socket.recv(2048)[0] >= 4:
+            pass  # a report of the switch
 
     def say(self, data):
         self.socket.sendto(self.srtp.seal(data), self.target)
@@ -213,7 +214,7 @@ class Browser:
         """The next packet of sound."""
         while True:
             data = self.socket.recv(2048)
-            if 128 <= data[0] < 192:
+            if is_rtp(data):
                 return self.srtp.open(data)
 
 

@@ -29,12 +29,6 @@ answers and no more."""
 
 T = TypeVar("T")
 
-_CREDENTIALS = (
-    (b"Authorization", b"authorization"),
-    (b"Proxy-Authorization", b"proxy-authorization"),
-)
-
-
 class OutgoingUser(Protocol):
     """The session, as an INVITE that it sent sees it."""
 
@@ -58,10 +52,12 @@ class OutgoingInvite:
     __slots__ = (
         "_ack",
         "_attempts",
+        "_authorization",
         "_cancel_fields",
         "_cancel_wanted",
         "_cancelled",
         "_credentials",
+        "_number",
         "_provisional",
         "_reliable",
         "_request",
@@ -81,8 +77,12 @@ class OutgoingInvite:
         credentials: Credentials | None,
     ) -> None:
         self._session = session
-        self._request = request
+        self._request: Request | None = request
+        """The INVITE as it was sent last; None once its 2xx is acknowledged."""
+        self._number = 0
         self._credentials = credentials
+        self._authorization: Fields = ()
+        """The credentials in it."""
         self._attempts = 0
         self._transaction: ClientTransaction | None = None
         self._provisional = False
@@ -99,9 +99,10 @@ class OutgoingInvite:
 
     def send(self, now: float) -> None:
         """Send the INVITE, or send it again with credentials or a longer session interval."""
-        stack = self._session.stack
-        flow = self._session.dialog.flow
-        self._transaction = stack.layer.send_request(self._request, flow, self, now)
+        assert self._request is not None
+        stack, dialog = self._session.stack, self._session.dialog
+        self._number = dialog.local_cseq
+        self._transaction = stack.layer.send_request(self._request, dialog.flow, self, now)
 
     # What the transaction says
 
@@ -161,7 +162,7 @@ class OutgoingInvite:
 
     def _tries_again(self, response: Response, now: float) -> bool:
         """Answer a challenge, or ask for a longer session interval; not for ever."""
-        if self._cancel_wanted or self._attempts >= MAX_ATTEMPTS:
+        if self._request is None or self._cancel_wanted or self._attempts >= MAX_ATTEMPTS:
             return False
         stack = self._session.stack
         changed: Fields | None = None
@@ -170,6 +171,8 @@ class OutgoingInvite:
             field = self._credentials.answer(self._request, response, cnonce=cnonce)
             if field is not None:
                 changed = (field,)
+                others = [other for other in self._authorization if other[0] != field[0]]
+                self._authorization = (*others, field)
                 self._session.credentials = replace(
                     self._credentials, realm=digest.realm_of(field[1])
                 )
@@ -199,6 +202,7 @@ class OutgoingInvite:
         """ACK the 2xx, with the answer if the 2xx carried the offer."""
         self._ack = self._build_ack(self._session.dialog, body)
         self._session.stack.send(*self._ack)
+        self._request = self._transaction = None  # a call that lasts keeps no message
 
     def expire(self, now: float) -> None:
         """The session is over: wait no longer than 64*T1 for the answer to a re-INVITE."""
@@ -208,10 +212,8 @@ class OutgoingInvite:
     def _build_ack(self, dialog: Dialog, body: bytes) -> tuple[bytes, Flow]:
         stack = self._session.stack
         flow = stack.next_flow(dialog)
-        target, fields = dialog.fields("ACK", self._request.cseq.number, stack.via(flow))
-        # An ACK carries the INVITE's credentials (RFC 3261 section 22.1).
-        for name, key in _CREDENTIALS:
-            fields += [(name, value) for value in self._request.get_all(key)]
+        target, fields = dialog.fields("ACK", self._number, stack.via(flow))
+        fields += self._authorization  # as the INVITE's (RFC 3261 section 22.1)
         if body:
             fields.append((b"Content-Type", b"application/sdp"))
         return bytes(Request.build("ACK", target, fields, body)), flow
@@ -220,11 +222,11 @@ class OutgoingInvite:
         """Give up; a CANCEL may only follow a provisional response (RFC 3261 section 9.1)."""
         self._cancel_wanted = True
         self._cancel_fields += extra
-        if self.over or self._cancelled or not self._provisional:
+        request = self._request
+        if request is None or self.over or self._cancelled or not self._provisional:
             return
         self._cancelled = True
         stack = self._session.stack
-        request = self._request
         fields = [(b"Via", request.get_all(b"via")[0]), (b"Max-Forwards", b"70")]
         fields += [(b"Route", value) for value in request.get_all(b"route")]
         for name, key in ((b"From", b"from"), (b"To", b"to"), (b"Call-ID", b"call-id")):
@@ -369,6 +371,7 @@ class IncomingInvite:
     def acknowledged(self) -> None:
         """The ACK came: repeat nothing more."""
         self._success = None
+        self.request.shed()
 
     def superseded(self) -> None:
         """A re-INVITE came: no PRACK of this INVITE is awaited any more. Sender and invite refer to

@@ -29,6 +29,7 @@ answers and no more."""
 
 T = TypeVar("T")
 
+
 class OutgoingUser(Protocol):
     """The session, as an INVITE that it sent sees it."""
 
@@ -371,7 +372,6 @@ class IncomingInvite:
     def acknowledged(self) -> None:
         """The ACK came: repeat nothing more."""
         self._success = None
-        self.request.shed()
 
     def superseded(self) -> None:
         """A re-INVITE came: no PRACK of this INVITE is awaited any more. Sender and invite refer to

@@ -538,10 +538,6 @@ class Request(Message):
         self._copied = (b"".join(lines), b"".join(behind), untagged)
         return self._copied
 
-    def shed(self) -> None:
-        """Let go of the octets: a request that is answered for good is read by its fields alone."""
-        self.raw, self._copied = b"", None
-
     def _untagged(self, to: bytes) -> bool:
         try:
             return self.to_tag is None

@@ -86,6 +86,13 @@ class Forwarder:
             self._remember(call[1], _Handed(onward, now + CALL_SECONDS), now)
         return self._onward(data, onward, flow, now)
 
+    def keep(self, request: Request) -> None:
+        """An INVITE that this node serves, though the one before its credentials may have been
+        handed over: the caller's other call was known there a moment longer."""
+        call = _CALL_ID.search(bytes(request), 0, _HEAD_BYTES) if self._calls else None
+        if call is not None:
+            self._calls.pop(call[1], None)
+
     def pass_on(self, data: bytes, flow: Flow, now: float) -> Passed | None:
         """A message that isn't for this node, as it is to be sent; None: it is for this one."""
         if data.startswith(b"SIP/2.0 "):

@@ -148,13 +148,15 @@ class Node:
         request, source = received.request, received.flow.remote[0]
         if request.get(b"record-route") is None or not self.endpoint.edges.trusts(source):
             return False  # no edge would lead the other node's requests to the phone
-        owner = self._owner(stages, request)
-        if owner is None:
+        owner, now = self._owner(stages, request), self.loop.time()
+        passed = None
+        if owner is not None:
+            passed = self.forwarder.hand_over(request, received.flow, owner.address, now)
+        if passed is None:
+            self.forwarder.keep(request)
             return False
-        passed = self.forwarder.hand_over(request, received.flow, owner.address, self.loop.time())
-        if passed is not None:
-            self.endpoint.write(passed)
-        return passed is not None
+        self.endpoint.write(passed)
+        return True
 
     def _owner(self, stages: Stages, request: Request) -> Neighbour | None:
         neighbours = self.cluster.neighbours

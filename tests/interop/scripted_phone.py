@@ -68,8 +68,8 @@ class ScriptedPhone:
     def hang_up(self) -> None:
         """End a call that this phone began; returns once that is answered."""
         self._within("BYE")
-        while self.response().cseq.method != "BYE":
-            pass
+        answered = self.response()
+        assert (answered.cseq.method, answered.status) == ("BYE", 200), bytes(answered)
 
     def _within(self, method: str) -> None:
         target, to, routes, call = self.dialog

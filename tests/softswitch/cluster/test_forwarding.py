@@ -80,6 +80,15 @@ def test_requests_within_the_call_follow_that_come_here_for_an_edge_that_rewrote
     assert forwarder.pass_on(other, COMES, 3_000.0) is None
 
 
+def test_requests_within_a_call_stay_here_whose_invite_with_credentials_is_served_here(forwarder):
+    handed_over(forwarder)  # the one that is challenged, while the caller talked at the other node
+    again = message("INVITE", "z9hG4bKagain", "Authorization: Digest username=x")
+    forwarder.keep(parse_message(again))
+    bye = message("BYE", "z9hG4bKbye").replace(b"To: <sip:*88@example.org>", b"To: <sip:x>;tag=t")
+    assert forwarder.pass_on(bye, COMES, 1.0) is None
+    assert forwarder.pass_on(message("ACK"), COMES, 1.0) is not None, "of the 401"
+
+
 def test_other_requests_and_those_of_long_ago_are_ours(forwarder):
     handed_over(forwarder)
     assert forwarder.pass_on(message("CANCEL", "z9hG4bKother"), COMES, 1.0) is None

@@ -25,6 +25,8 @@ ANSWER_SECONDS = 4.0
 """A call whose next message is later than this has failed."""
 OPEN_SECONDS = 5.0
 MAX_CALLS = 30_000
+_CALLED = (0, 1, 97)
+"""Statuses of SIPp after it called: all calls succeeded, not all did, its time was over."""
 
 
 class SippMissing(Exception):
@@ -127,7 +129,7 @@ class Sipp:
             started = time.monotonic()
             process = self._start(scenario, target, free_port(), command, folder)
             self._running.add(process)
-            _, _, used = os.wait4(process.pid, 0)
+            _, status, used = os.wait4(process.pid, 0)
             elapsed = time.monotonic() - started
             process.returncode = 0
             self._running.discard(process)
@@ -143,7 +145,7 @@ class Sipp:
                 elapsed,
                 seconds + hold_ms / 1000,
                 busy / elapsed,
-                _complaint(Path(folder)),
+                _complaint(Path(folder), os.waitstatus_to_exitcode(status)),
             )
 
     def end_all(self) -> None:
@@ -219,9 +221,12 @@ def _figures(file: Path) -> dict[str, int]:
     return {name: int(last[name]) for name in names}
 
 
-def _complaint(folder: Path) -> str:
+def _complaint(folder: Path, status: int) -> str:
     """SIPp's own words when it couldn't keep up, or couldn't work at all."""
-    for line in (folder / "said").read_text(errors="replace").splitlines():
+    said = (folder / "said").read_text(errors="replace")
+    if status not in _CALLED:
+        return f"SIPp ended with {status}: {said.strip()[-120:]}"
+    for line in said.splitlines():
         low = line.lower()
         if any(word in low for word in ("watchdog", "too many open", "can't allocate", "overload")):
             return f"SIPp: {line.strip()[:120]}"

@@ -175,7 +175,8 @@ def taking_texts(board: Switchboard) -> Iterator[None]:
         names.write_text(users([login(0)], proven=True))
         command = ["sipp", f"{HOST}:{board.port}", "-sf", str(SCENARIOS / "stays_registered.xml")]
         command += ["-oocsf", str(SCENARIOS / "takes_texts.xml"), "-i", HOST, "-p", str(port)]
-        command += ["-m", "1", "-d", str(10**9), "-inf", str(names), "-nostdin"]
+        # One registration after the other, each twice as long as the time to the next.
+        command += ["-m", "1000", "-l", "1", "-d", "1800000", "-inf", str(names), "-nostdin"]
         phone = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -46,11 +46,19 @@ class Pauses:
     longest_ms: list[float]
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A free UDP port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
+    """A free UDP port, which this process wasn't given before: generators that start at the same
+    time would take it from each other."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((HOST, 0))
+            port = int(sock.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def login(index: int) -> str:

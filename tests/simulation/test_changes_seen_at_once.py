@@ -101,9 +101,9 @@ def test_a_cap(exchange, phone):
 
 def test_a_suspended_account(exchange, phone):
     assert dial(exchange, phone) == 200
-    exchange.directory.account_status[1] = "suspended"
+    exchange.directory.put_account(1, "suspended")
     assert dial(exchange, phone) == 403
-    exchange.directory.account_status[1] = "active"
+    exchange.directory.put_account(1, "active")
     assert dial(exchange, phone) == 200
 
 

@@ -1,5 +1,6 @@
 """baresip as a phone: a process driven through its control socket."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import sound
 from switchboard import Switchboard, free_port_groups, until
 
 MODULES = sorted(Path("/usr/lib").glob("**/baresip/modules"))
@@ -181,3 +183,10 @@ def _connect(port: int) -> socket.socket | None:
         return None
     connection.setblocking(False)
     return connection
+
+
+def playing_a_tone(
+    board: Switchboard, folder: Path, login: str, hertz: float
+) -> contextlib.closing[Baresip]:
+    """A phone of this login that plays a tone to the other phone of its calls."""
+    return contextlib.closing(Baresip(board, folder / login, login, sound.tone(folder, hertz)))

@@ -118,3 +118,16 @@ def _power(samples: np.ndarray) -> float:
 def _like(said: np.ndarray, heard: np.ndarray) -> bool:
     """The same frame, but for the rounding of G.711 (35 dB below the signal)."""
     return _power(said - heard) < 0.01 * _power(said)
+
+
+def tone(folder: Path, hertz: float, seconds: float = 60.0) -> Path:
+    """A WAV file in the folder with a tone."""
+    at = np.arange(int(seconds * RATE)) / RATE
+    return write_wav(folder / f"{hertz}.wav", np.rint(8000 * np.sin(2 * np.pi * hertz * at)))
+
+
+def loudest(path: Path) -> float:
+    """The loudest frequency of the last second but one of a recording, in Hz."""
+    last = read_wav(path)[-2 * RATE : -RATE]
+    power = np.abs(np.fft.rfft(last * np.hanning(len(last)))) ** 2
+    return float(power.argmax() * RATE / len(last))

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 from urllib.parse import quote
 
-import numpy as np
 import pytest
 import sound
-from baresip import Baresip
+from baresip import playing_a_tone
 from chromium import Chromium, pages
 from switchboard import BEKA, LINES
 from wire import SDP, StreamPhone
@@ -67,6 +66,25 @@ def test_chromium_hears_its_echo(web, tmp_path):
     assert web.cdr()["sip_status"] == 200
 
 
+def test_chromium_hears_its_echo_from_a_trunk(web, tmp_path):
+    trunk = web.phones[1]
+    web.cli("trunk", "add", "gateway", "--target", f"sip:127.0.0.1:{trunk}", "--prefix", "44")
+    gateway = web.answers("answers.xml", trunk, "-rtp_echo", "-mp", str(web.phones[2]))
+
+    async def test():
+        async with browser(web, tmp_path, "ana") as ana:
+            await ana.run("phone.call('00442012345678')")
+            found = await heard(ana)
+            assert abs(found["hertz"] - 440) < 5 and found["level"] > -60, found
+            await ana.run("phone.session.terminate()")
+            await ana.until("phone.ended")
+
+    run(test())
+    web.ends_well(gateway)
+    record = web.cdr()
+    assert (record["sip_status"], record["trunk"], record["codec"]) == (200, "gateway", "PCMU")
+
+
 def test_chromium_talks_by_tcp_where_no_udp_gets_through(web, tmp_path):
     async def test():
         async with browser(web, tmp_path, "ana") as ana:
@@ -79,19 +97,6 @@ def test_chromium_talks_by_tcp_where_no_udp_gets_through(web, tmp_path):
             await ana.until("phone.ended")
 
     run(test())
-
-
-def tone(tmp_path, hertz, seconds=30):
-    at = np.arange(seconds * sound.RATE) / sound.RATE
-    samples = np.rint(8000 * np.sin(2 * np.pi * hertz * at))
-    return sound.write_wav(tmp_path / f"{hertz}.wav", samples)
-
-
-def loudest(path):
-    """The frequency of the last second of a recording."""
-    last = sound.read_wav(path)[-2 * sound.RATE : -sound.RATE]
-    power = np.abs(np.fft.rfft(last * np.hanning(len(last)))) ** 2
-    return power.argmax() * sound.RATE / len(last)
 
 
 def test_chromium_and_a_plain_phone_hear_each_other_and_hold(web, tmp_path):
@@ -114,9 +119,9 @@ def test_chromium_and_a_plain_phone_hear_each_other_and_hold(web, tmp_path):
             await asyncio.to_thread(beka.command, "hangup")
             await ana.until("phone.ended")
 
-    with contextlib.closing(Baresip(web, tmp_path / "beka", "beka", tone(tmp_path, 1000))) as beka:
+    with playing_a_tone(web, tmp_path, "beka", 1000) as beka:
         run(test(beka))
-        assert abs(loudest(beka.heard) - 440) < 3
+        assert abs(sound.loudest(beka.heard) - 440) < 3
     assert web.cdr()["codec"] == "PCMU"
 
 
@@ -135,9 +140,9 @@ def test_chromium_is_called_loses_its_websocket_and_goes_on(web, tmp_path):
             await asyncio.to_thread(beka.command, "hangup")
             await ana.until("phone.ended")  # the BYE came by the new connection
 
-    with contextlib.closing(Baresip(web, tmp_path / "beka", "beka", tone(tmp_path, 1000))) as beka:
+    with playing_a_tone(web, tmp_path, "beka", 1000) as beka:
         run(test(beka))
-        assert abs(loudest(beka.heard) - 440) < 3
+        assert abs(sound.loudest(beka.heard) - 440) < 3
 
 
 def test_chromium_is_transferred_to_another_call_and_keeps_its_keys(web, tmp_path):
@@ -166,9 +171,9 @@ def test_chromium_is_transferred_to_another_call_and_keeps_its_keys(web, tmp_pat
             await ana.run("phone.session.terminate()")
             await beka.close()
 
-    with contextlib.closing(Baresip(web, tmp_path / "cira", "cira", tone(tmp_path, 1000))) as cira:
+    with playing_a_tone(web, tmp_path, "cira", 1000) as cira:
         run(test())
-        assert abs(loudest(cira.heard) - 440) < 3
+        assert abs(sound.loudest(cira.heard) - 440) < 3
 
 
 def tag(field):

@@ -5,10 +5,9 @@ import asyncio
 import contextlib
 import socket
 
-import numpy as np
 import pytest
 import sound
-from baresip import Baresip
+from baresip import playing_a_tone
 from chromium import pages
 from firefox import Firefox
 from switchboard import ANA, BEKA, until
@@ -88,7 +87,7 @@ def test_firefox_and_a_plain_phone_hear_each_other_and_hold(web, tmp_path):
             await asyncio.to_thread(beka.command, "hangup")
             await ana.until("phone.ended")
 
-    with contextlib.closing(Baresip(web, tmp_path / "beka", "beka", tone(tmp_path, 1000))) as beka:
+    with playing_a_tone(web, tmp_path, "beka", 1000) as beka:
         run(test(beka))
     assert web.cdr()["codec"] == "PCMU"
 
@@ -102,20 +101,7 @@ def test_firefox_is_called_by_a_plain_phone(web, tmp_path):
             await asyncio.sleep(3)  # the other end hears, too
             await ana.run("phone.session.terminate(), 1")
 
-    with contextlib.closing(Baresip(web, tmp_path / "beka", "beka", tone(tmp_path, 1000))) as beka:
+    with playing_a_tone(web, tmp_path, "beka", 1000) as beka:
         run(test(beka))
         until(lambda: len(sound.read_wav(beka.heard)) > 2 * sound.RATE, "the sound is written", 20)
-        assert abs(loudest(beka.heard) - 440) < 3
-
-
-def tone(tmp_path, hertz, seconds=60):
-    at = np.arange(seconds * sound.RATE) / sound.RATE
-    samples = np.rint(8000 * np.sin(2 * np.pi * hertz * at))
-    return sound.write_wav(tmp_path / f"{hertz}.wav", samples)
-
-
-def loudest(path):
-    """The frequency of the last second of a recording."""
-    last = sound.read_wav(path)[-2 * sound.RATE : -sound.RATE]
-    power = np.abs(np.fft.rfft(last * np.hanning(len(last)))) ** 2
-    return power.argmax() * sound.RATE / len(last)
+        assert abs(sound.loudest(beka.heard) - 440) < 3

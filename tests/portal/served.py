@@ -87,7 +87,7 @@ class Served:
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
         process = self.processes.pop(name)
         process.send_signal(number)
-        return process.wait(20)
+        return process.wait(60)
 
 
 _DEMO_PORT = 5999
@@ -129,9 +129,9 @@ def served(
     section = f'[portal]\n{settings}listen = "127.0.0.1:{made.port}"\n\n[media]\n'
     text = path.read_text().replace("[media]\n", section).replace("20000-29999", "30000-31999")
     path.write_text(text.replace(f":{_DEMO_PORT}", f":{made.sip_port}"))
-    made.start("serve")
-    made.start("portal")
     try:
+        made.start("serve")
+        made.start("portal")
         yield made
         for name in ("portal", "serve"):
             if name in made.processes:

@@ -25,7 +25,7 @@ UFRAG = "theirs"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a browser needs to know of the relay, and where the phone sends to."""
+    """The facts of the relay that a browser needs, and the address that the phone sends to."""
 
     browser_port: int
     phone_port: int

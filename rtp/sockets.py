@@ -125,7 +125,7 @@ class UdpSockets:
 
     @property
     def address_octets(self) -> int:
-        """Of an address as the system writes it."""
+        """The length of an address as the system writes it."""
         return IPV6_OCTETS if self._family == socket.AF_INET6 else IPV4_OCTETS
 
     def check(self) -> None:

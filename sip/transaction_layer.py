@@ -332,6 +332,7 @@ class TransactionLayer:
             if transaction.state is State.TERMINATED:
                 self._forget(transaction)
 
+    # The same for servers, written out: one step for both asks twice a message which one it is.
     def _step_server(
         self, transaction: ServerTransaction, what: Input, now: float, message: bytes | None = None
     ) -> None:

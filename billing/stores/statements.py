@@ -20,7 +20,7 @@ MAX_KEYS = 512
 
 
 class Cursor(Protocol):
-    """What is used of a driver's cursor (PEP 249)."""
+    """The part of a driver's cursor that is used (PEP 249)."""
 
     @property
     def rowcount(self) -> int:

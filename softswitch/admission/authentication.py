@@ -233,7 +233,7 @@ class Authenticator:
         return verdict
 
     def _proof_or_decoy(self, username: str) -> Proof:
-        """What proves the line of a username, or a decoy that no password fits: both cost the same
+        """The proof of the line of a username, or a decoy that no password fits: both cost the same
         time. Only a pass has a "~" in its username, whoever sends it."""
         directory = self._directory
         proof = directory.proof(username, self._decoys.line(username, directory.algorithm_orders))
@@ -242,7 +242,7 @@ class Authenticator:
         return proof
 
     def _pass_proof(self, username: str) -> Proof | None:
-        """What proves a browser phone's pass; None for any other username."""
+        """The proof of a browser phone's pass; None for any other username."""
         found = None
         if self._passes is not None:
             found = self._passes.proof(username, self._wall_seconds())

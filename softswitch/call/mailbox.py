@@ -18,7 +18,7 @@ class Mailbox:
         self._loop = loop
         self._letters: list[Letter] = []  # an empty deque takes 600 octets of each call
         self._waiter: asyncio.Future[None] | None = None
-        """Of the last wait; done once that is over."""
+        """The future of the last wait; done once that is over."""
         self._timer: asyncio.TimerHandle | None = None
         """Wakes the reader, at its deadline or before: most waits end by a letter, and a timer that
         goes on into the next wait costs nothing, one that is set anew a push and a search in the

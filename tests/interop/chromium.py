@@ -123,13 +123,7 @@ class Chromium:
 
     async def until(self, script, seconds=15):
         """Wait until an expression is true."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while True:
-                    if await self.run(script):
-                        return
-                    await asyncio.sleep(0.1)
-        raise AssertionError(f"not within {seconds} s: {script}")
+        await becomes_true(self, script, seconds)
 
     def kill(self):
         self.process.kill()
@@ -143,3 +137,14 @@ class Chromium:
         except subprocess.TimeoutExpired:
             self.kill()
         self._log.close()
+
+
+async def becomes_true(page, script, seconds):
+    """Wait until an expression of a page is true, in whichever browser."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                if await page.run(script):
+                    return
+                await asyncio.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {script}")

@@ -1,7 +1,6 @@
 """Firefox with the page that is a phone, driven by WebDriver BiDi."""
 
 import asyncio
-import contextlib
 import functools
 import itertools
 import json
@@ -11,6 +10,7 @@ import subprocess
 
 import pytest
 import websockets
+from chromium import becomes_true
 from switchboard import until
 
 PREFERENCES = {
@@ -98,13 +98,7 @@ class Firefox:
 
     async def until(self, script, seconds=30):
         """Wait until an expression is true."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while True:
-                    if await self.run(script):
-                        return
-                    await asyncio.sleep(0.1)
-        raise AssertionError(f"not within {seconds} s: {script}")
+        await becomes_true(self, script, seconds)
 
     async def close(self):
         await self._socket.close()

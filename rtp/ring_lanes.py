@@ -20,7 +20,7 @@ from rtp.relay import RelaySide
 from rtp.sequence import MAX_DROPOUT, MAX_MISORDER
 from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets, address_of
 from rtp.source import MAX_TRANSIT_STEP_SECONDS, Counted, ReceivedStream
-from rtp.srtp import MAX_OCTETS, memory_at
+from rtp.srtp import MAX_OCTETS, Srtp, memory_at, open_in_place, seal_in_place
 
 BUFFERS = 2048
 """Packets that may come in one turn; 20 ms of 1,000 calls."""
@@ -44,6 +44,9 @@ _COUNTS = np.dtype(
         ("ahead", "i8"),
         ("last", "i8"),
         ("secure", "?"),
+        ("opens", "?"),
+        ("renumbers", "?"),
+        ("seals", "?"),
         ("at", "i8"),
         ("target_length", "u4"),
     ]
@@ -109,7 +112,9 @@ class RingLanes:
         self._by_slot: list[_Lane | None] = []
         self._free: list[int] = []
         self._secure: dict[int, SecureLane] = {}
-        """By their slots."""
+        self._opens: dict[int, Srtp] = {}
+        self._seals: dict[int, Srtp] = {}
+        """Lanes with SRTP by their slots, what opens their packets, and what seals them."""
         self._slots = np.zeros(0, _COUNTS)
         self._sources = np.zeros((0, _ADDRESS_WORDS), np.uint64)
         self._targets = np.zeros((0, _ADDRESS_WORDS), np.uint64)
@@ -163,8 +168,13 @@ class RingLanes:
         row["mark"], row["fd"], row["out_fd"] = lane.mark, fd, out_fd
         row["secure"], row["target_length"] = secure is not None, len(target)
         row["at"] = NAMES_AT + self._name_octets if source else 0
+        row["opens"] = row["seals"] = row["renumbers"] = False
         if secure is not None:
-            self._secure[slot] = secure
+            self._secure[slot], row["renumbers"] = secure, secure.renumbers
+            if secure.opens is not None:
+                self._opens[slot], row["opens"] = secure.opens, True
+            if secure.seals is not None:
+                self._seals[slot], row["seals"] = secure.seals, True
         self._sources[slot], self._targets[slot] = _words(source), _words(target)
         self._go_on_from(slot, stream)
         stream.elsewhere = lane.news
@@ -181,7 +191,8 @@ class RingLanes:
         lane.stream.catch_up()
         lane.stream.elsewhere = None
         self._by_slot[lane.slot] = None
-        self._secure.pop(lane.slot, None)
+        for by_slot in (self._secure, self._opens, self._seals):
+            by_slot.pop(lane.slot, None)
         self._slots["mark"][lane.slot] = 0
         self._free.append(lane.slot)
         self.failed = [failed for failed in self.failed if failed[0] != fd]
@@ -272,7 +283,8 @@ class RingLanes:
         if not plain.all():
             self._set_aside(slots[~plain], buffers[~plain], sizes[~plain])
             slots, heads, sizes, places = slots[plain], heads[plain], sizes[plain], places[plain]
-        clear, sealed = self._through_srtp(slots, places, heads, sizes)
+        clear = self._opened(slots, places, heads, sizes)
+        sealed = self._sealed(slots, places, heads, clear)
         sent = sealed > 0
         if sent.any():
             used = slots[sent]
@@ -293,36 +305,45 @@ class RingLanes:
         heard: np.ndarray = (names == self._sources[slots, :words]).all(axis=1) | (starts == 0)
         return heard
 
-    def _through_srtp(
+    def _opened(
         self, slots: np.ndarray, places: np.ndarray, heads: np.ndarray, sizes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Open and seal packets where they stand.
+    ) -> np.ndarray:
+        """Octets of packets in the clear, under the payload types that the other sides know; 0 for
+        one that isn't authentic."""
+        clear, opens = sizes.copy(), self._slots["opens"][slots]
+        if opens.any():
+            heads = heads[opens]
+            clear[opens] = open_in_place(
+                [self._opens[slot] for slot in slots[opens].tolist()],
+                self._memory,
+                places[opens].tolist(),
+                sizes[opens],
+                heads["sequence"].tolist(),
+                heads["ssrc"].tolist(),
+            )
+            for slot in slots[clear == 0].tolist():
+                self._secure[slot].side.strays += 1
+        renumbers = self._slots["renumbers"][slots] & (clear > 0)
+        for slot, at in zip(slots[renumbers].tolist(), places[renumbers].tolist(), strict=True):
+            self._renumber(at, self._secure[slot].side)
+        return clear
 
-        Returns:
-            The octets of each in the clear, and as it is to be sent; 0 for one that isn't
-            authentic, or may not be sent.
-        """
-        clear, sealed = [], []
-        for slot, at, octets, sequence, ssrc in zip(
-            slots.tolist(),
-            places.tolist(),
-            sizes.tolist(),
-            heads["sequence"].tolist(),
-            heads["ssrc"].tolist(),
-            strict=True,
-        ):
-            lane, place = self._secure[slot], self._memory + at
-            if lane.opens is not None:
-                octets = lane.opens.open_at(place, octets, sequence, ssrc)
-                if not octets:
-                    lane.side.strays += 1
-            clear.append(octets)
-            if lane.renumbers and octets:
-                self._renumber(at, lane.side)
-            if lane.seals is not None and octets:
-                octets = lane.seals.seal_at(place, octets, sequence, ssrc)
-            sealed.append(octets)
-        return np.array(clear, np.int64), np.array(sealed, np.int64)
+    def _sealed(
+        self, slots: np.ndarray, places: np.ndarray, heads: np.ndarray, clear: np.ndarray
+    ) -> np.ndarray:
+        """Octets of packets as they are to be sent; 0 for one that may not be."""
+        sealed, seals = clear.copy(), self._slots["seals"][slots] & (clear > 0)
+        if seals.any():
+            heads = heads[seals]
+            sealed[seals] = seal_in_place(
+                [self._seals[slot] for slot in slots[seals].tolist()],
+                self._memory,
+                places[seals].tolist(),
+                clear[seals],
+                heads["sequence"].tolist(),
+                heads["ssrc"].tolist(),
+            )
+        return sealed
 
     def _renumber(self, at: int, side: RelaySide) -> None:
         """Write the payload type that the other side knows."""

@@ -13,7 +13,7 @@ sent by a key of ours that can't be changed (:attr:`Srtp.sent`): no index may be
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,6 @@ _FAULTS = (pylibsrtp.Error, ValueError)
 # pylibsrtp's own functions copy a packet twice and make three objects for it, which costs as much
 # as to encrypt it. Where packets stand in memory already, the library below it is called.
 _protect, _unprotect = lib.srtp_protect, lib.srtp_unprotect
-_length = ffi.new("int *")
 
 
 class Srtp:
@@ -131,35 +130,6 @@ class Srtp:
         _note(self._seen, sequence, source)
         return clear
 
-    def open_at(self, place: Place, octets: int, sequence: int, source: int) -> int:
-        """Open RTP where it stands, as :meth:`open_rtp`.
-
-        Returns:
-            The octets that it has then; 0 if it isn't authentic or came before.
-        """
-        _length[0] = octets
-        if self._opens is None or _unprotect(self._opens, place, _length):
-            return 0
-        _note(self._seen, sequence, source)
-        result: int = _length[0]
-        return result
-
-    def seal_at(self, place: Place, octets: int, sequence: int, source: int) -> int:
-        """Seal RTP of at most MAX_OCTETS where it stands, with room behind it for the trailer.
-
-        Returns:
-            The octets that it has then; 0 if it can't be sealed, and must not be sent.
-        """
-        if self._seals is None or not (source in self._sources or self._admits(source)):
-            return 0
-        _length[0] = octets
-        if octets > MAX_OCTETS or _protect(self._seals, place, _length):
-            return 0
-        if self._sent is not None:
-            _note(self._sent, sequence, source)
-        result: int = _length[0]
-        return result
-
     @property
     def seen(self) -> Seen:
         """Sequence numbers that came from the peer by its key."""
@@ -217,6 +187,82 @@ class Srtp:
 def memory_at(octets: np.ndarray) -> Place:
     """The place of the first of octets in memory, which has to be kept as long as the place."""
     return ffi.from_buffer("unsigned char[]", octets) + 0
+
+
+def open_in_place(
+    sides: list[Srtp],
+    memory: Place,
+    places: list[int],
+    octets: np.ndarray,
+    sequences: list[int],
+    sources: list[int],
+) -> np.ndarray:
+    """Open packets of RTP where they stand, as :meth:`Srtp.open_rtp`.
+
+    Args:
+        sides: the side that each packet comes from; the same one may stand there several times.
+        memory, places: the place of each packet is so many octets further on.
+        octets, sequences, sources: of each packet.
+
+    Returns:
+        The octets that each has then; 0 if it isn't authentic or came before.
+    """
+    results = _in_place(_unprotect, [side._opens for side in sides], memory, places, octets)
+    for side, sequence, source, result in zip(
+        sides, sequences, sources, results.tolist(), strict=True
+    ):
+        if result:
+            _note(side._seen, sequence, source)
+    return results
+
+
+def seal_in_place(
+    sides: list[Srtp],
+    memory: Place,
+    places: list[int],
+    octets: np.ndarray,
+    sequences: list[int],
+    sources: list[int],
+) -> np.ndarray:
+    """Seal packets of RTP where they stand, each at most MAX_OCTETS long, with room behind it for
+    the trailer; arguments as those of :func:`open_in_place`.
+
+    Returns:
+        The octets that each has then; 0 if it can't be sealed, and must not be sent.
+    """
+    contexts = [
+        side._seals if source in side._sources or side._admits(source) else None
+        for side, source in zip(sides, sources, strict=True)
+    ]
+    results = _in_place(_protect, contexts, memory, places, octets)
+    for side, sequence, source, result in zip(
+        sides, sequences, sources, results.tolist(), strict=True
+    ):
+        if side._sent is not None and result:
+            _note(side._sent, sequence, source)
+    return results
+
+
+def _in_place(
+    change: Callable[[Place, Place, Place], int],
+    contexts: list[Place | None],
+    memory: Place,
+    places: list[int],
+    octets: np.ndarray,
+) -> np.ndarray:
+    """Octets of packets after libsrtp has changed them; 0 without a context, or when it refuses.
+
+    Lengths go to and come from libsrtp as one array: a pointer of its own for each packet would
+    cost a quarter of the cipher.
+    """
+    lengths = octets.astype(np.int32)
+    first = ffi.from_buffer("int[]", lengths) + 0
+    faults = [
+        1 if context is None else change(context, memory + place, first + index)
+        for index, (context, place) in enumerate(zip(contexts, places, strict=True))
+    ]
+    lengths[np.array(faults) != 0] = 0
+    return lengths
 
 
 def _note(reached: dict[int, int], sequence: int, source: int) -> None:

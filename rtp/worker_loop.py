@@ -51,9 +51,9 @@ TICK_FROM_PACKETS = 4
 """Load means so many packets in a tick ..."""
 TICK_FROM_CONTROL_SECONDS = 0.002
 """... or news from the switch twice in so long."""
-MOVE_SECONDS = 0.001
-"""The time that a turn spends on moving lanes into the batch. As long as a lane isn't there, each of
-its packets costs twice as much: moved four a turn, 1,000 browsers' calls needed five seconds."""
+MOVE_SECONDS = 0.005
+"""The time that a turn spends on moving lanes into the batch. While a lane isn't there, each of
+its packets costs twice as much: moved four in a turn, 1,000 browsers' calls needed five seconds."""
 POLL_SECONDS = 0.001
 """The interval at which descriptors are polled that epoll can't watch precisely."""
 REVIEW_SECONDS = 0.25

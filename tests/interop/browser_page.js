@@ -98,6 +98,11 @@ class Phone {
     });
   }
 
+  press(keys) {
+    this.session.sendDTMF(keys, { transportType: JsSIP.C.DTMF_TRANSPORT.RFC2833, duration: 120 });
+    return true;
+  }
+
   // The loudest frequency that is heard, and its level in decibels of full scale.
   peak() {
     if (!this.analyser) return { hertz: 0, level: -200 };

@@ -139,6 +139,25 @@ class Chromium:
         self._log.close()
 
 
+@contextlib.asynccontextmanager
+async def registered_chromium(board, folder, login, hertz=440):
+    """One whose page is a registered phone of a board's line, with a tone for a voice."""
+    with pages() as address:
+        made = await Chromium.open(folder / f"chromium-{login}", address)
+        try:
+            await made.run(f"phone.hertz = {hertz}")
+            await register(made, board, login)
+            yield made
+        finally:
+            await made.close()
+
+
+async def register(page, board, login):
+    """Make a page a phone of a line, in whichever browser."""
+    script = f"phone.start('{login}', '127.0.0.1', 'ws://{board.host}:{board.web}')"
+    assert await page.run(script) == "registered"
+
+
 async def becomes_true(page, script, seconds):
     """Wait until an expression of a page is true, in whichever browser."""
     with contextlib.suppress(TimeoutError):

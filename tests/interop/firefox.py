@@ -1,6 +1,7 @@
 """Firefox with the page that is a phone, driven by WebDriver BiDi."""
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import json
@@ -10,7 +11,7 @@ import subprocess
 
 import pytest
 import websockets
-from chromium import becomes_true
+from chromium import becomes_true, pages, register
 from switchboard import until
 
 PREFERENCES = {
@@ -109,3 +110,16 @@ class Firefox:
             self.process.kill()
             self.process.wait()
         self._log.close()
+
+
+@contextlib.asynccontextmanager
+async def registered_firefox(board, folder, login):
+    """One whose page is a registered phone of a board's line; its voice is a tone of 440 Hz."""
+    with pages() as address:
+        made = await Firefox.open(folder / f"firefox-{login}", address)
+        try:
+            await made.run("phone.fake = true")
+            await register(made, board, login)
+            yield made
+        finally:
+            await made.close()

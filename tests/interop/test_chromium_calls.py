@@ -1,13 +1,12 @@
 """Chromium with JsSIP calls by a real switch: WebRTC by the browser that most people have."""
 
 import asyncio
-import contextlib
 from urllib.parse import quote
 
 import pytest
 import sound
 from baresip import playing_a_tone
-from chromium import Chromium, pages
+from chromium import registered_chromium as browser
 from switchboard import BEKA, LINES
 from wire import SDP, StreamPhone
 
@@ -25,20 +24,6 @@ def web(make_board):
     yield board
     log = (board.folder / "var" / "softswitch.log").read_text()
     assert "level=error" not in log, log
-
-
-@contextlib.asynccontextmanager
-async def browser(board, folder, login, hertz=440):
-    """A registered one."""
-    with pages() as address:
-        made = await Chromium.open(folder / f"chromium-{login}", address)
-        try:
-            await made.run(f"phone.hertz = {hertz}")
-            script = f"phone.start('{login}', '127.0.0.1', 'ws://127.0.0.1:{board.web}')"
-            assert await made.run(script) == "registered"
-            yield made
-        finally:
-            await made.close()
 
 
 async def heard(page):

@@ -2,16 +2,17 @@
 127.x: to loopback it sends no sound."""
 
 import asyncio
-import contextlib
 import socket
+import wave
 
 import pytest
 import sound
 from baresip import playing_a_tone
-from chromium import pages
-from firefox import Firefox
-from switchboard import ANA, BEKA, until
+from chromium import registered_chromium
+from firefox import registered_firefox as browser
+from switchboard import ANA, BEKA, CIRA, until
 
+ROOM, PIN = "100", "4711"
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 
@@ -37,18 +38,9 @@ def web(make_board):
     assert "level=error" not in log, log
 
 
-@contextlib.asynccontextmanager
-async def browser(board, folder, login):
-    """A registered one."""
-    with pages() as address:
-        made = await Firefox.open(folder / f"firefox-{login}", address)
-        try:
-            await made.run("phone.fake = true")
-            script = f"phone.start('{login}', '127.0.0.1', 'ws://{board.host}:{board.web}')"
-            assert await made.run(script) == "registered"
-            yield made
-        finally:
-            await made.close()
+async def hears_tone(page, hertz):
+    """Wait until Chromium hears a tone."""
+    await page.until(f"Math.abs(phone.peak().hertz - {hertz}) < 5 && phone.peak().level > -60", 60)
 
 
 async def hears(page):
@@ -56,6 +48,14 @@ async def hears(page):
     lets no page look at frequencies."""
     before = (await page.run("phone.packets()"))["energy"]
     await page.until(f"phone.packets().then(found => found.energy > {before} + 0.01)", 60)
+
+
+def has_sound(path):
+    """True once a recording is written, with two seconds or more."""
+    try:
+        return len(sound.read_wav(path)) > 2 * sound.RATE
+    except (wave.Error, EOFError):
+        return False
 
 
 def run(test):
@@ -103,5 +103,68 @@ def test_firefox_is_called_by_a_plain_phone(web, tmp_path):
 
     with playing_a_tone(web, tmp_path, "beka", 1000) as beka:
         run(test(beka))
-        until(lambda: len(sound.read_wav(beka.heard)) > 2 * sound.RATE, "the sound is written", 20)
+        until(lambda: has_sound(beka.heard), "the sound is written", 20)
         assert abs(sound.loudest(beka.heard) - 440) < 3
+
+
+def test_firefox_and_chromium_call_each_other(web, tmp_path):
+    async def test():
+        async with (
+            browser(web, tmp_path, "ana") as ana,
+            registered_chromium(web, tmp_path, "beka", 1000) as beka,
+        ):
+            await ana.run(f"phone.call('{BEKA}')")
+            await hears(ana)
+            await hears_tone(beka, 440)
+            await ana.run("phone.session.terminate(), 1")
+            await beka.until("phone.ended")
+            await beka.run(f"phone.call('{ANA}')")
+            await hears_tone(beka, 440)
+            await hears(ana)
+            await beka.run("phone.session.terminate(), 1")
+            await ana.until("phone.ended")
+
+    run(test())
+    assert [cdr["sip_status"] for cdr in web.cdrs()] == [200, 200]
+
+
+def test_firefox_enters_a_conference_by_keys_and_meets_chromium_there(web, tmp_path):
+    web.ask("room_add", room=ROOM, line=ANA, pin=PIN)
+
+    async def test():
+        async with (
+            browser(web, tmp_path, "ana") as ana,
+            registered_chromium(web, tmp_path, "beka", 1000) as beka,
+        ):
+            for number, page in enumerate((ana, beka), 1):
+                await page.run("phone.call('*88')")
+                for keys in (f"{ROOM}#", f"{PIN}#"):
+                    await asyncio.sleep(2)  # the announcement has begun
+                    await page.run(f"phone.press('{keys}')")
+                entered = lambda: len(web.ask("conference_list")) == number  # noqa: B023, E731
+                await asyncio.to_thread(until, entered, "the next one is in the room", 30)
+            await hears_tone(beka, 440)
+            await hears(ana)
+
+    run(test())
+
+
+def test_firefox_transfers_a_plain_phone_to_another(web, tmp_path):
+    async def test():
+        async with browser(web, tmp_path, "ana") as ana:
+            await ana.run(f"phone.call('{BEKA}')")
+            await hears(ana)
+            await ana.run(f"phone.session.refer('{CIRA}'), 1")
+            await ana.until("phone.ended", 60)
+            await asyncio.sleep(4)  # they hear each other
+
+    with (
+        playing_a_tone(web, tmp_path, "beka", 1000) as beka,
+        playing_a_tone(web, tmp_path, "cira", 700) as cira,
+    ):
+        run(test())
+        cira.command("hangup")  # which ends the recordings
+        until(lambda: len(web.ask("call_list")) == 0, "the call ends")
+        until(lambda: has_sound(cira.heard) and has_sound(beka.heard), "the sound is written", 20)
+        assert abs(sound.loudest(cira.heard) - 1000) < 3
+        assert abs(sound.loudest(beka.heard) - 700) < 3

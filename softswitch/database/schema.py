@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.stores.sqlite_writer import driver_of
 
-CURRENT = "0069"
+CURRENT = "0070"
 """The newest revision in migrations/; a test compares it with alembic's own answer."""
 
 

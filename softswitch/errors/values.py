@@ -11,10 +11,14 @@ VALUES = {
         "key",
     ),
     "request_unfinished": Entry(
-        "the first {operation} with this key is being done, or it broke off: look whether it was"
-        " done before you ask again with another key",
+        "the first {operation} with this key broke off, and at least a part of it was done: look"
+        " before you ask again with another key",
         "conflict",
         "key",
+    ),
+    "request_in_progress": Entry(
+        "the first {operation} with this key is still being done: ask again in a moment",
+        "conflict",
     ),
     "cursors_two": Entry("a page goes on before or after a record, not both", "invalid", "before"),
     "page_of_period": Entry(

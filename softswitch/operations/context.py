@@ -28,6 +28,7 @@ from softswitch.database import news
 from softswitch.database.changes import Changes
 from softswitch.identity.users import UserStore
 from softswitch.operations.refusals import refusal_of
+from softswitch.operations.running_requests import RunningRequests
 from softswitch.reception.refused_registrations import RefusedRegistrations
 from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.subscribers.caps import DAY_MS, Caps
@@ -105,6 +106,8 @@ class Context:
     concern: Concern = field(default_factory=Concern)
     refused_registrations: RefusedRegistrations = field(default_factory=RefusedRegistrations)
     """Those of the running switch; none without one."""
+    running: RunningRequests = field(default_factory=RunningRequests)
+    """The keyed requests that this process carries out."""
 
     @cached_property
     def subscribers(self) -> SubscriberStore:

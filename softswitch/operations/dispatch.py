@@ -53,14 +53,14 @@ def perform(
         key: the caller's, of a change that may be asked for again; see `repeats`.
     """
 
-    def work(given: Mapping[str, object]) -> Value:
+    def work(context: Context, given: Mapping[str, object]) -> Value:
         return cast(
             "Value", operation.function(context, **checked(context.actor, operation, given))
         )
 
     try:
         if key is None or operation.effect != "change":
-            result = work(arguments)
+            result = work(context, arguments)
         else:
             check_role(context.actor, operation)
             result = once(context, operation, arguments, key, work)

@@ -161,7 +161,7 @@ def problem(request: Request, error: OperationError | None, headers: Mapping[str
         if error.lines:
             body["lines"] = list(error.lines)
     more = dict(headers)
-    if code in ("requests_too_many", "guesses_too_many", "switch_away"):
+    if code in ("requests_too_many", "guesses_too_many", "switch_away", "request_in_progress"):
         seconds = "1" if error is None else str(error.facts.get("seconds", 1))
         more["retry-after"] = seconds
     if status == 401:

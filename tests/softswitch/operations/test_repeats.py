@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from billing.stores.store import StoreError
 from softswitch.control.actor import Actor
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Value
 from softswitch.database.idempotency import KEPT_MS, requests_table
 from softswitch.operations.accounts import accounts
 from softswitch.operations.context import Context
@@ -17,7 +21,8 @@ from softswitch.operations.dispatch import perform
 from softswitch.operations.lines import lines
 from softswitch.operations.numbers import numbers
 from softswitch.operations.registry import OPERATIONS
-from softswitch.operations.repeats import POSTING_IDS
+from softswitch.operations.repeats import AGAIN, POSTING_IDS, RUNS_MS, once
+from softswitch.operations.running_requests import RunningRequests
 
 ANA = "+995322000001"
 
@@ -116,10 +121,10 @@ def test_two_members_of_staff_may_use_the_same_key(anas: Context) -> None:
     ]  # fmt: skip
 
 
-def broken_off(context: Context) -> None:
+def broken_off(context: Context, **columns: object) -> None:
     """The process died before the answers were kept."""
     with context.billing.engine.begin() as connection:
-        connection.execute(update(requests_table).values(answer=None))
+        connection.execute(update(requests_table).values(answer=None, **columns))
 
 
 def test_a_payment_that_broke_off_is_made_good_by_its_repetition(anas: Context) -> None:
@@ -134,6 +139,101 @@ def test_a_creation_that_broke_off_is_never_doubled(anas: Context) -> None:
     broken_off(anas)
     assert code_of(anas, "account_add", "k1", name="Beka") == "request_unfinished"
     assert len(anas.billing.accounts()) == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"),
+    [
+        ("request_open", {"account": "Ana", "kind": "fault", "text": "no sound", "line": ANA}),
+        ("user_add", {"login": "ana", "role": "subscriber", "account": "Ana"}),
+        ("account_add", {"name": "Beka"}),
+    ],
+)
+def test_a_request_that_broke_off_before_its_change_is_done_by_its_repetition(
+    anas: Context, operation: str, given: Mapping[str, object]
+) -> None:
+    def breaks(_context: Context, _given: Mapping[str, object]) -> Value:
+        raise StoreError("gone")
+
+    with pytest.raises(StoreError):
+        once(anas, OPERATIONS[operation], given, "k1", breaks)
+    answer = ask(anas, operation, "k1", **given)
+    assert "repeated" not in answer
+    assert ask(anas, operation, "k1", **given) == answer | {"repeated": True}
+
+
+def test_each_kind_of_change_marks_its_request(anas: Context) -> None:
+    """By a transaction of its own, or by the billing writer's."""
+    for number, (operation, given) in enumerate({
+        "note_add": {"account": "Ana", "text": "calls back"},
+        "account_add": {"name": "Beka"},
+        "webhook_add": {"account": "Ana", "url": "https://example.org/", "events": ["call.ended"]},
+    }.items()):  # fmt: skip
+        ask(anas, operation, f"k{number}", **given)
+        broken_off(anas)
+        assert code_of(anas, operation, f"k{number}", **given) == "request_unfinished"
+
+
+def test_a_setting_whose_answer_was_lost_is_set_again(anas: Context) -> None:
+    for _ in range(2):
+        ask(anas, "line_service_set", "k1", number=ANA, service="reject_anonymous", value=["on"])
+        broken_off(anas)
+    assert anas.line(ANA).status == "active"
+
+
+def test_a_removal_whose_answer_was_lost_is_answered_as_done(anas: Context) -> None:
+    ask(anas, "line_remove", "k1", number=ANA)
+    broken_off(anas)
+    for _ in range(2):
+        assert ask(anas, "line_remove", "k1", number=ANA) == {"repeated": True}
+    assert code_of(anas, "line_remove", "k2", number=ANA) == "line_not_found"
+
+
+def test_what_another_node_does_is_under_way_for_a_minute(anas: Context) -> None:
+    begun = anas.now_ms()
+    ask(anas, "line_suspend", "k1", number=ANA, reason="lost")
+    broken_off(anas, runner="b 0011223344556677", begun_at=begun)
+    anas.now_ms = lambda: begun + RUNS_MS - 1
+    again = {"number": ANA, "reason": "lost"}
+    assert code_of(anas, "line_suspend", "k1", **again) == "request_in_progress"
+    anas.now_ms = lambda: begun + RUNS_MS
+    assert ask(anas, "line_suspend", "k1", **again)
+
+
+def test_a_repetition_waits_for_the_first_request_and_has_its_answer(anas: Context) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(context: Context, _given: Mapping[str, object]) -> Value:
+        begun.set()
+        assert go_on.wait(60)
+        return {"made": 1}
+
+    def again(_context: Context, _given: Mapping[str, object]) -> Value:
+        raise AssertionError("done twice")
+
+    operation = OPERATIONS["account_add"]
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(once, anas, operation, {"name": "Beka"}, "k1", slowly)
+        assert begun.wait(60)
+        second = threads.submit(once, anas, operation, {"name": "Beka"}, "k1", again)
+        go_on.set()
+        assert first.result(60) == {"made": 1}
+        assert second.result(60) == {"made": 1, "repeated": True}
+
+
+def test_a_request_runs_alone_among_threads() -> None:
+    running = RunningRequests()
+    with running.alone("k1", 0) as first, running.alone("k1", 0) as second:
+        assert (first, second) == (True, False)
+        with running.alone("k2", 0) as other:
+            assert other
+    with running.alone("k1", 0) as afterwards:
+        assert afterwards
+
+
+def test_what_is_done_again_is_a_change_without_a_posting_id() -> None:
+    assert {name for name in AGAIN if OPERATIONS[name].effect != "change"} == set()
+    assert not AGAIN & set(POSTING_IDS)
 
 
 def test_a_key_is_forgotten_after_two_days(anas: Context) -> None:

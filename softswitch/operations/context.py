@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from billing.facts.account import Account
 from billing.facts.assignment import Assignment
+from billing.facts.calendar import local_day
 from billing.facts.command import Answer, Apply, Command
 from billing.facts.product import Destinations, Subscription
 from billing.facts.tariff import Tariff
@@ -106,6 +107,8 @@ class Context:
     concern: Concern = field(default_factory=Concern)
     refused_registrations: RefusedRegistrations = field(default_factory=RefusedRegistrations)
     """Those of the running switch; none without one."""
+    is_change: bool = False
+    """True while something is changed: not by a tenant at a line whose lease is over."""
     running: RunningRequests = field(default_factory=RunningRequests)
     """The keyed requests that this process carries out."""
 
@@ -211,9 +214,15 @@ class Context:
     def _is_line(self, number: str) -> bool:
         return self.directory.line_by_number(number) is not None
 
-    def line(self, text: str) -> Line:
-        """A line by its number, or by its login where no line has it for a number. Raises
-        OperationError."""
+    def line(self, text: str, *, though_ended: bool = False) -> Line:
+        """A line by its number, or by its login where no line has it for a number.
+
+        Args:
+            though_ended: True for what a tenant may do when the lease is over.
+
+        Raises:
+            OperationError: there is none, or the change is a tenant's whose lease is over.
+        """
         text = text.strip()
         found = None
         with contextlib.suppress(OperationError):
@@ -222,8 +231,15 @@ class Context:
             found = self.directory.line_by_login(text)
         if found is not None and self.owns_line(found):
             self._concerns(found.account_id)
+            if self.is_change and self.actor.is_subscriber and not though_ended:
+                self._check_lease(found)
             return found
         raise OperationError("line_not_found", line=text)
+
+    def _check_lease(self, line: Line) -> None:
+        today = local_day(self.now_ms(), self.config.switch.time_zone).isoformat()
+        if line.lease_ends_on is not None and line.lease_ends_on < today:
+            raise OperationError("lease_ended", line=line.number, date=line.lease_ends_on)
 
     def reload(self) -> Reload:
         """Read what `changes` names. For the running switch."""

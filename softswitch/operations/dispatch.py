@@ -58,8 +58,10 @@ def perform(
             "Value", operation.function(context, **checked(context.actor, operation, given))
         )
 
+    is_change = operation.effect == "change"
+    context = replace(context, is_change=is_change)
     try:
-        if key is None or operation.effect != "change":
+        if key is None or not is_change:
             result = work(context, arguments)
         else:
             check_role(context.actor, operation)

@@ -287,7 +287,7 @@ def _open_request(context: Context, request_id: int) -> Request:
 
 
 def _line_of(context: Context, account_id: int, text: str) -> Line:
-    line = context.line(text)
+    line = context.line(text, though_ended=True)
     if line.account_id != account_id:
         raise OperationError("line_of_other_account", line=line.number, account=account_id)
     return line

@@ -34,9 +34,11 @@ async def show(visit: Visit) -> Response:
     """A line: its state, its phones, what is on, and its settings."""
     number = visit.path["line"]
     line = await visit.row("line_show", number=number)
+    lease_end = str(line["lease_ends_on"] or "")
     return visit.page(
         "cabinet/line.html",
         line=line,
+        lease_is_over="" < lease_end < visit.portal.identity.today(),
         phones=await visit.some("registration_list", line=number),
         services=in_words(visit, await visit.some("line_service_list", number=number)),
         mailbox=await mailbox(visit, number),

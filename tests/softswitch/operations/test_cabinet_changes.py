@@ -191,3 +191,18 @@ def test_an_offer_is_accepted_while_it_stands(ana: Context) -> None:
     assert completions.completion_accept(ana, "o" * 32)["result"] == "accepted"
     assert {w.id[0]: w.state for w in store.load()} == {"o": "accepted", "d": "declined"}
     assert code_of(ana, "completion_accept", waiting_id="o" * 32) == "completion_not_offered"
+
+
+def test_a_tenant_whose_lease_is_over_reads_the_line_and_changes_nothing(ana: Context) -> None:
+    lines.line_set(replace(ana, actor=Actor("boss", "admin")), ANA, "lease_ends_on", "2027-06-04")
+    deaf = {"number": ANA, "service": "do_not_disturb", "value": ["on"]}
+    ana.now_ms = lambda: at("2027-06-04T23:59+04:00")
+    assert code_of(ana, "line_service_set", **deaf) == ""
+    ana.now_ms = lambda: at("2027-06-05T00:00+04:00")
+    assert code_of(ana, "line_service_set", **deaf) == "lease_ended"
+    assert code_of(ana, "line_set", number=ANA, key="language", value="en") == "lease_ended"
+    assert code_of(ana, "line_show", number=ANA) == ""
+    asked = {"account": "1", "kind": "fault", "text": "It is over", "line": ANA}
+    assert code_of(ana, "request_open", **asked) == ""
+    operator = replace(ana, actor=Actor("boss", "admin"), concern=Concern())
+    assert code_of(operator, "line_service_set", **deaf) == ""

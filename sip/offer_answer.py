@@ -20,6 +20,7 @@ from sip.sdes import PLAIN, Crypto, Protection, cryptos, is_plain, is_secure
 from sip.sdp import (
     DIRECTIONS,
     PLAIN_RTP,
+    SECRETS,
     Attribute,
     Connection,
     Media,
@@ -97,6 +98,9 @@ class MediaTarget(Struct, frozen=True, gc=False):
     """Its SRTP keys that we can use."""
     web: Web | None = None
     """ICE and DTLS, if it is a browser; address and ports mean nothing then."""
+    plain: bool = False
+    """True for a live stream in the clear that is all of its description: nothing of the session,
+    no second stream and no key bears on it (:mod:`sip.plain_description`)."""
 
 
 def audio_of(description: SessionDescription) -> int | None:
@@ -189,35 +193,58 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         return None
     media = description.media[index]
     address = description.address_of(media) or ""
-    said = dict(reversed(media.attributes))  # the first of each name counts
-    rtcp = said.get("rtcp")
-    rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
-    mux = "rtcp-mux" in said
-    usable = cryptos(media.attributes)
+    said = _said(media.formats, media.attributes)
+    usable = cryptos(media.attributes) if said.has_secrets else ()
+    direction = said.direction
+    if direction is None or media.removed or _is_nowhere(address):
+        direction = direction_of(description, media)
     return MediaTarget(
         "" if host_address(address) is None else address,
         media.port,
-        _rtcp_port(media, mux, rtcp_port),
-        mux,
-        direction_of(description, media),
-        codecs(media),
-        _packet_ms(said.get("ptime")),
+        media.port if said.mux or not media.port else said.rtcp_port or min(media.port + 1, 65535),
+        said.mux,
+        direction,
+        said.codecs,
+        said.packet_ms,
         media.protocol,
         usable,
         None if usable else web_of(description, media),
+        plain=len(description.media) == 1
+        and not description.attributes
+        and media.protocol == PLAIN_RTP
+        and not (said.has_secrets or media.removed),
+    )
+
+
+class _Said(Struct, frozen=True, gc=False):
+    """The part of a target that stands in the lines of its stream, the same in each call."""
+
+    codecs: tuple[Codec, ...]
+    direction: str | None
+    packet_ms: int
+    mux: bool
+    rtcp_port: int | None
+    """RFC 3605."""
+    has_secrets: bool
+
+
+@lru_cache(maxsize=256)
+def _said(payload_types: tuple[str, ...], attributes: tuple[Attribute, ...]) -> _Said:
+    said = dict(reversed(attributes))  # the first of each name counts
+    rtcp = said.get("rtcp")
+    return _Said(
+        _codecs(payload_types, attributes),
+        next((name for name, value in attributes if value is None and name in DIRECTIONS), None),
+        _packet_ms(said.get("ptime")),
+        "rtcp-mux" in said,
+        grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None,
+        not SECRETS.isdisjoint(said),
     )
 
 
 def _packet_ms(said: str | None) -> int:
     """Milliseconds of the ptime attribute, or its default."""
     return (said and grammar.number(octets(said), MAX_PACKET_MS)) or DEFAULT_PACKET_MS
-
-
-def _rtcp_port(media: Media, mux: bool, said: int | None) -> int:
-    """The port of a stream's RTCP (RFC 3550 section 11, RFC 3605); 0 for a removed stream."""
-    if mux or not media.port:
-        return media.port
-    return said or min(media.port + 1, 65535)
 
 
 def without_events(description: SessionDescription) -> SessionDescription:
@@ -508,9 +535,12 @@ def check_answer(
         SipError: 488; more streams, another audio stream than the one offered, or no codec of
             the offer.
     """
-    index = audio_of(answer)
-    if index is None or index != audio_of(offer) or len(answer.media) > len(offer.media):
+    ours, theirs = media_target(offer), media_target(answer)
+    if ours is None or theirs is None:
         raise SipError(488)
-    offered = (*codecs(offer.media[index]), *added)
-    if not share_codec(offered, codecs(answer.media[index])):
+    if not (ours.plain and theirs.plain) and (
+        audio_of(answer) != audio_of(offer) or len(answer.media) > len(offer.media)
+    ):
+        raise SipError(488)
+    if not share_codec((*ours.codecs, *added), theirs.codecs):
         raise SipError(488)

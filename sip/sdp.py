@@ -43,7 +43,7 @@ PLAIN_RTP = "RTP/AVP"
 Attribute = tuple[str, str | None]
 
 
-_SECRET = frozenset({"crypto", "ice-ufrag", "ice-pwd"})
+SECRETS = frozenset({"crypto", "ice-ufrag", "ice-pwd"})
 """Attributes that are in no cache: their values are keys, and new in each call."""
 _DIRECTION_ATTRIBUTES = frozenset[Attribute]((direction, None) for direction in DIRECTIONS)
 
@@ -387,7 +387,7 @@ def _media_lines(media: Media) -> list[str]:
 
 
 def _attribute_lines(attributes: tuple[Attribute, ...]) -> tuple[str, ...]:
-    if not attributes or not _SECRET.isdisjoint(dict(attributes)):
+    if not attributes or not SECRETS.isdisjoint(dict(attributes)):
         return tuple(map(_attribute_line, attributes))
     return _usual_attribute_lines(attributes)
 

@@ -39,7 +39,10 @@ class FaxTarget(Struct, frozen=True, gc=False):
 
 def fax_of(description: SessionDescription) -> int | None:
     """Index of the first live stream of T.38 over UDPTL; None without."""
-    for index, media in enumerate(description.media):
+    streams = description.media
+    if len(streams) == 1 and streams[0].kind == "audio":
+        return None  # as nearly always
+    for index, media in enumerate(streams):
         if media.port and _is_fax(media):
             return index
     return None
@@ -55,7 +58,7 @@ def _is_fax(media: Media) -> bool:
 
 def is_fax_alone(description: SessionDescription) -> bool:
     """True for a description with T.38 in the place of sound."""
-    return fax_of(description) is not None and audio_of(description) is None
+    return audio_of(description) is None and fax_of(description) is not None
 
 
 def fax_target(description: SessionDescription) -> FaxTarget | None:

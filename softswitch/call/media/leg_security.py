@@ -99,6 +99,9 @@ class LegSecurity(Struct, eq=False):
                 one though there is no WebRTC for this leg.
         """
         target = media_target(description)
+        plain = target is not None and target.plain
+        if plain and self._policy != "required" and not self._has_offered_web:
+            return None  # as nearly always
         if target is None:
             if is_fax_alone(description) and self.may_fax:
                 return None
@@ -142,7 +145,7 @@ class LegSecurity(Struct, eq=False):
         target = media_target(offer)
         protocol = PLAIN_RTP if target is None else target.protocol
         if crypto is None:
-            return Protection(protocol)
+            return PLAIN if protocol == PLAIN_RTP else Protection(protocol)
         line = attribute(crypto.tag, crypto.suite, self._own_key(crypto.suite))
         return Protection(protocol, (line,))
 

@@ -26,6 +26,8 @@ from sip.offer_answer import (
     without_extras,
 )
 from sip.own_description import event_of
+from sip.plain_description import relayed_plainly
+from sip.sdes import PLAIN
 from sip.sdp import SessionDescription
 from sip.t38 import check_fax_answer, fax_alone, fax_of, fax_target, is_fax_alone, with_fax
 from softswitch.call.media.codecs import (
@@ -139,6 +141,9 @@ class CallMedia(Struct, eq=False):
             SipError: 400 not SDP, 488 no audio and no fax that can be relayed.
         """
         description = SessionDescription.parse(body)
+        target = media_target(description)
+        if target is not None and target.plain:
+            return description  # as nearly always
         return description if is_fax_alone(description) else _usable(description)
 
     def read_again(self, side: Side, body: bytes) -> SessionDescription:
@@ -178,6 +183,9 @@ class CallMedia(Struct, eq=False):
             SipError: 488; an answer can't be as secure as it must be.
         """
         security = security or self._security[side]
+        text = self._describe_plainly(side, heard, direction, answering, before, wide, security)
+        if text is not None:
+            return text
         far = other(side)
         far_policy = self._policy(far)
         fax = fax and security.may_fax and self._security[far].may_fax
@@ -212,6 +220,46 @@ class CallMedia(Struct, eq=False):
             description = with_fax(description, heard, self._fax_place(side)["port"])
         self._note_offer(side, () if answering is not None else _offered_in(description))
         return self._written(security, description, answering)
+
+    def _describe_plainly(
+        self,
+        side: Side,
+        heard: SessionDescription,
+        direction: Direction | None,
+        answering: SessionDescription | None,
+        before: SessionDescription | None,
+        wide: bool,
+        security: LegSecurity,
+    ) -> bytes | None:
+        """As :meth:`describe`, where all descriptions are plain: by substitution, at a fifth of the
+        steps. None if one isn't, or if a side needs more than its sound relayed."""
+        target = media_target(heard)
+        if target is None or not target.plain or (before is not None and not _is_plain(before)):
+            return None
+        far = other(side)
+        if security.told_keys in WITHOUT_EVENTS or self._policy(far) in WITHOUT_EVENTS:
+            return None
+        if self.takes_info.get(far):
+            return None
+        added: tuple[Codec, ...] = ()
+        if answering is None:
+            protection = security.offer()
+            if wide or self.transcodes:
+                added = self._added(target.codecs)
+        else:
+            offer = media_target(answering)
+            if offer is None or not offer.plain:
+                return None
+            protection = security.answer(answering)
+            if self._needs_transcoding(offer.codecs, target.codecs):
+                return None
+        if protection is not PLAIN:
+            return None
+        self._versions[side] = version = self._versions[side] + 1
+        ours = relayed_plainly(heard, direction or target.direction, answering, added)
+        self._note_offer(side, ours.codecs if answering is None else ())
+        port = self.session.a_port if side == "a" else self.session.b_port
+        return ours.write(self._origin_id, version, self._address, port)
 
     def _written(
         self,
@@ -341,7 +389,8 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488, its SRTP attributes can't be used.
         """
-        target, fax = media_target(heard), _fax_address(heard)
+        target = media_target(heard)
+        fax = None if target is not None and target.plain else _fax_address(heard)
         if target is None:
             if fax is None:
                 raise SipError(488, "Not Acceptable Here")
@@ -435,13 +484,14 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488, it answers something else.
         """
-        if fax_of(answer) is not None:
-            check_fax_answer(offer, answer)
-            self._has_faxed = True
-        if is_fax_alone(answer):
-            return
-        check_answer(offer, answer, self._added(_codecs_of(offer)))
         target = media_target(answer)
+        if target is None or not target.plain:
+            if fax_of(answer) is not None:
+                check_fax_answer(offer, answer)
+                self._has_faxed = True
+            if is_fax_alone(answer):
+                return
+        check_answer(offer, answer, self._added(_codecs_of(offer)))
         if target is not None and target.codecs:
             self._sound_codec = target.codecs[0].name
 
@@ -461,6 +511,11 @@ def _usable(description: SessionDescription) -> SessionDescription:
 def _fax_address(description: SessionDescription) -> FaxAddress | None:
     target = fax_target(description)
     return None if target is None else FaxAddress(target.address or None, target.port)
+
+
+def _is_plain(description: SessionDescription) -> bool:
+    target = media_target(description)
+    return target is not None and target.plain
 
 
 def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:

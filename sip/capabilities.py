@@ -42,6 +42,8 @@ def not_understood(request: Request) -> SipError | None:
         return SipError(415, headers=(ACCEPT_BODIES, (b"Accept-Encoding", b"identity")))
     if request.method != "INVITE" or b"accept" not in values:
         return None
+    if values[b"accept"] == SDP_TYPE and request.repeated is None:
+        return None  # as most phones say
     ranges = [value.partition(b";")[0].rstrip().lower() for value in request.get_list(b"accept")]
     if ranges and not _SDP_RANGES.intersection(ranges):
         return SipError(406, headers=(ACCEPT,))
@@ -54,10 +56,10 @@ _SDP_RANGES = frozenset({b"application/sdp", b"application/*", b"*/*"})
 def _readable(request: Request) -> bool:
     """True if the body is a session description, alone or beside parts that may be left out (RFC
     5621 section 8); one without a type is taken for it."""
-    encoding = request.get(b"content-encoding") or b"identity"
-    if encoding.lower() != b"identity":
+    values = request.values
+    if values.get(b"content-encoding", b"identity").lower() not in (b"", b"identity"):
         return False
-    content_type = request.get(b"content-type") or b""
+    content_type = values.get(b"content-type", b"")
     if content_type == SDP_TYPE:
         return True
     if not is_multipart(content_type):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from sip.errors import ParseError
 from sip.flow import Flow, host_address
@@ -16,58 +16,27 @@ DialogId = tuple[str, str | None, str | None]
 """Call-ID, local tag, remote tag."""
 
 
-class Dialog:
+class Dialog(Struct, eq=False, kw_only=True):
     """State of a dialog; fields that are only sent are kept as they stand on the wire."""
 
-    __slots__ = (
-        "call_id",
-        "contact",
-        "flow",
-        "follows_private",
-        "local",
-        "local_cseq",
-        "local_tag",
-        "pinned",
-        "remote",
-        "remote_cseq",
-        "remote_tag",
-        "remote_target",
-        "route_set",
-    )
-
-    def __init__(
-        self,
-        *,
-        call_id: str,
-        local: bytes,
-        local_tag: str,
-        remote: bytes,
-        remote_tag: str | None,
-        remote_target: bytes,
-        route_set: tuple[bytes, ...],
-        contact: bytes,
-        flow: Flow,
-        pinned: bool,
-        follows_private: bool = False,
-    ) -> None:
-        self.call_id = call_id
-        self.local = local
-        self.local_tag = local_tag
-        self.remote = remote
-        self.remote_tag = remote_tag
-        self.remote_target = remote_target
-        self.route_set = route_set
-        self.contact = contact
-        """Our Contact field value."""
-        self.flow = flow
-        self.pinned = pinned
-        """Always reach the peer by the flow it used, whatever its Contact says (phones behind
-        NAT lie in Contact without knowing it)."""
-        self.follows_private = follows_private
-        """Follow a Contact with a private address though the flow leads to a public one. Else the
-        peer is held to be behind NAT, and is reached by the flow."""
-        self.local_cseq = 0
-        self.remote_cseq: int | None = None
+    call_id: str
+    local: bytes
+    local_tag: str
+    remote: bytes
+    remote_tag: str | None
+    remote_target: bytes
+    route_set: tuple[bytes, ...]
+    contact: bytes
+    """Our Contact field value."""
+    flow: Flow
+    pinned: bool
+    """Always reach the peer by the flow it used, whatever its Contact says (phones behind NAT lie
+    in Contact without knowing it)."""
+    follows_private: bool = False
+    """Follow a Contact with a private address though the flow leads to a public one. Else the peer
+    is held to be behind NAT, and is reached by the flow."""
+    local_cseq: int = 0
+    remote_cseq: int | None = None
 
     @property
     def id(self) -> DialogId:
@@ -86,11 +55,12 @@ class Dialog:
         follows_private: bool = False,
     ) -> Dialog:
         """The UAS side (RFC 3261 section 12.1.1)."""
-        dialog = cls(
+        values = request.values
+        return cls(
             call_id=request.call_id,
-            local=(request.get(b"to") or b"") + b";tag=" + local_tag.encode("ascii"),
+            local=values.get(b"to", b"") + b";tag=" + local_tag.encode("ascii"),
             local_tag=local_tag,
-            remote=request.get(b"from") or b"",
+            remote=values.get(b"from", b""),
             remote_tag=request.from_tag,
             remote_target=target_of(request) or bytes(request.from_uri),
             route_set=tuple(request.get_list(b"record-route")),
@@ -98,28 +68,13 @@ class Dialog:
             flow=flow,
             pinned=pinned,
             follows_private=follows_private,
+            remote_cseq=request.cseq.number,
         )
-        dialog.remote_cseq = request.cseq.number
-        return dialog
 
     def fork(self) -> Dialog:
         """Another early dialog of the same INVITE (section 13.2.2.4): the local side is the same,
         the peer isn't known yet."""
-        copy = Dialog(
-            call_id=self.call_id,
-            local=self.local,
-            local_tag=self.local_tag,
-            remote=self.remote,
-            remote_tag=None,
-            remote_target=self.remote_target,
-            route_set=self.route_set,
-            contact=self.contact,
-            flow=self.flow,
-            pinned=self.pinned,
-            follows_private=self.follows_private,
-        )
-        copy.local_cseq = self.local_cseq
-        return copy
+        return structs.replace(self, remote_tag=None, remote_cseq=None)
 
     def confirm(self, response: Response) -> None:
         """Learn the peer from a response to our INVITE (section 12.1.2)."""

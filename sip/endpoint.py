@@ -16,7 +16,7 @@ from sip import stun
 from sip.edges import Edges
 from sip.events import Event
 from sip.flow import SECURE, Address, Flow
-from sip.guard import Guard
+from sip.guard import LIMITED, Guard
 from sip.intake import Fate, Intake
 from sip.precedence import Glance, KnowsNonce, Precedence
 from sip.transport.connections import Connections
@@ -305,9 +305,9 @@ class Endpoint:
 
     def drain(self) -> None:
         """Report events, write messages, arm the timer; call after a command."""
-        agent, stack = self._agent, self._stack
-        if agent.untold:
+        if self._agent.untold:
             self._report()
+        stack = self._stack
         if stack.unsent:
             for message, flow in stack.to_send():
                 if flow.transport == "udp":
@@ -322,7 +322,8 @@ class Endpoint:
         """Report events, and those that come of them."""
         agent = self._agent
         while agent.untold:
-            for event in agent.events():
+            events, agent.untold = agent.untold, []
+            for event in events:
                 try:
                     self._on_event(event)
                 except Exception as error:
@@ -356,8 +357,12 @@ class Endpoint:
             # A registration at a socket of another process, or of a connection that is closed.
             self._loop.call_soon(self.failed, flow)
             return
-        guard, peer = self._guard, flow.beyond or flow.remote
-        if guard is None or guard.may_answer(peer[0], data, self._loop.time()):
+        guard = self._guard
+        if data[0] not in LIMITED or guard is None:
+            datagrams.sendto(data, flow.remote)
+            return
+        host = (flow.beyond or flow.remote)[0]
+        if guard.may_answer(host, data, self._loop.time()):
             datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:

@@ -14,6 +14,9 @@ TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
 QUOTED_STRING = rb'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*"'
 """quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; a control character only as a pair"""
 
+MAGIC_COOKIE = "z9hG4bK"
+"""Begins every branch made by RFC 3261 (section 8.1.1.7)."""
+
 LWS = b" \t"
 """White space within a line; folding is undone before."""
 

@@ -53,6 +53,10 @@ CREDIT_PER_SECOND = 64.0
 """Octets a second that a source without proof may be sent beyond what it sends: so a forged source
 address gives no amplification."""
 
+LIMITED = frozenset(b"S\0\1")
+"""First octets of datagrams that an address without proof is sent with care: answers of SIP and of
+STUN. Requests, which few begin with S, go wherever we want to."""
+
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:

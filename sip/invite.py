@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from msgspec import Struct
+
 from sip import digest
 from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.fields import Fields
 from sip.flow import Flow
-from sip.message import Request, Response
+from sip.message import Request, Response, write_request
 from sip.reliable import ReliableReceiver, ReliableSender, Supported
 from sip.session_timer import longer_interval
 from sip.stack import Stack
@@ -47,56 +49,33 @@ class OutgoingUser(Protocol):
         """The INVITE has failed; `response` is None after a timeout or a transport error."""
 
 
-class OutgoingInvite:
+class OutgoingInvite(Struct, eq=False):
     """An INVITE that we sent, until 64*T1 after its 2xx or its failure."""
 
-    __slots__ = (
-        "_ack",
-        "_attempts",
-        "_authorization",
-        "_cancel_fields",
-        "_cancel_wanted",
-        "_cancelled",
-        "_credentials",
-        "_number",
-        "_provisional",
-        "_reliable",
-        "_request",
-        "_session",
-        "_transaction",
-        "answered_tag",
-        "offer",
-        "offered",
-        "over",
-    )
+    _session: OutgoingUser
+    _request: Request | None
+    """The INVITE as it was sent last; None once its 2xx is acknowledged."""
+    offer: bytes
+    _credentials: Credentials | None
+    _number: int = 0
+    _authorization: Fields = ()
+    """The credentials in it."""
+    _attempts: int = 0
+    _transaction: ClientTransaction | None = None
+    _provisional: bool = False
+    _reliable: ReliableReceiver | None = None
+    _cancel_wanted: bool = False
+    _cancel_fields: Fields = ()
+    _cancelled: bool = False
+    _ack: tuple[bytes, Flow] | None = None
+    answered_tag: str | None = None
+    over: bool = False
+    """A final response came, or none will."""
 
-    def __init__(
-        self,
-        session: OutgoingUser,
-        request: Request,
-        offer: bytes,
-        credentials: Credentials | None,
-    ) -> None:
-        self._session = session
-        self._request: Request | None = request
-        """The INVITE as it was sent last; None once its 2xx is acknowledged."""
-        self._number = 0
-        self._credentials = credentials
-        self._authorization: Fields = ()
-        """The credentials in it."""
-        self._attempts = 0
-        self._transaction: ClientTransaction | None = None
-        self._provisional = False
-        self._reliable: ReliableReceiver | None = None
-        self._cancel_wanted = False
-        self._cancel_fields: Fields = ()
-        self._cancelled = False
-        self._ack: tuple[bytes, Flow] | None = None
-        self.answered_tag: str | None = None
-        self.offered = bool(offer)
-        self.offer = offer
-        self.over = False
-        """A final response came, or none will."""
+    @property
+    def offered(self) -> bool:
+        """True if the INVITE carries an offer."""
+        return bool(self.offer)
 
     def send(self, now: float) -> None:
         """Send the INVITE, or send it again with credentials or a longer session interval."""
@@ -124,7 +103,7 @@ class OutgoingInvite:
 
     def _is_news(self, response: Response) -> bool:
         if self._reliable is None:
-            if response.get(b"rseq") is None:
+            if b"rseq" not in response.values:
                 return True
             self._reliable = ReliableReceiver()
         return self._reliable.is_news(response)
@@ -217,7 +196,7 @@ class OutgoingInvite:
         fields += self._authorization  # as the INVITE's (RFC 3261 section 22.1)
         if body:
             fields.append((b"Content-Type", b"application/sdp"))
-        return bytes(Request.build("ACK", target, fields, body)), flow
+        return write_request("ACK", target, fields, body), flow
 
     def cancel(self, now: float, extra: Fields = ()) -> None:
         """Give up; a CANCEL may only follow a provisional response (RFC 3261 section 9.1)."""
@@ -271,28 +250,17 @@ class IncomingUser(Protocol):
         """No PRACK to our reliable provisional response has arrived within 64*T1."""
 
 
-class IncomingInvite:
+class IncomingInvite(Struct, eq=False):
     """An INVITE that we received, until its ACK."""
 
-    __slots__ = (
-        "_interval",
-        "_reliable",
-        "_session",
-        "_success",
-        "_supported",
-        "offered",
-        "transaction",
-    )
-
-    def __init__(self, session: IncomingUser, transaction: ServerTransaction) -> None:
-        self._session: IncomingUser | None = session
-        self._success: Response | None = None
-        self._interval = T1
-        self._supported: Supported | None = None
-        self._reliable: ReliableSender | None = None
-        self.transaction = transaction
-        self.offered = bool(transaction.request.description)
-        transaction.user = self
+    _session: IncomingUser | None
+    transaction: ServerTransaction
+    offered: bool
+    """True if the INVITE carries an offer."""
+    _interval: float = T1
+    _success: Response | None = None
+    _supported: Supported | None = None
+    _reliable: ReliableSender | None = None
 
     @property
     def request(self) -> Request:
@@ -341,8 +309,9 @@ class IncomingInvite:
             self._success = response
             if self._reliable is not None and self._reliable.defers(response):
                 return
-            self.arm(T1, now, _repeat_success, self)
-            self.arm(TIMEOUT, now, _give_up, self)
+            timers = self._session.stack.timers
+            timers.arm(T1, now, _repeat_success, self)
+            timers.arm(TIMEOUT, now, _give_up, self)
         else:
             self._success = self._reliable = None
         self.transmit(response, now)

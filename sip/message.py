@@ -370,6 +370,13 @@ def _status_line(status: int, reason: str) -> bytes:
     return line
 
 
+def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
+    """The octets of :meth:`Request.build`, for a request of which nothing else is needed."""
+    if b"\n" in uri or b"\r" in uri:
+        raise ValueError("a URI can't hold CR or LF")
+    return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)
+
+
 def _text_of(group: bytes | None) -> str | None:
     return None if group is None else group.decode("ascii")
 
@@ -405,11 +412,9 @@ class Request(Message):
         Raises:
             ValueError: a field or the URI holds CR or LF.
         """
-        if b"\n" in uri or b"\r" in uri:
-            raise ValueError("a URI can't hold CR or LF")
         request = cls(method, uri)
         request.body = body
-        request.raw = write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)
+        request.raw = write_request(method, uri, fields, body)
         if fields and fields[0][0] == b"Via":
             plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
             if plain is not None:  # its transaction will ask for it at once
@@ -448,7 +453,7 @@ class Request(Message):
 
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
-        if ":" in host or not (self.proven or _PLAIN_VIA.fullmatch(self._needed(b"via"))):
+        if (not self.proven and _PLAIN_VIA.fullmatch(self._needed(b"via")) is None) or ":" in host:
             self._stamp_any(host, port)
             return
         value = self.values[b"via"]

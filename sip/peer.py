@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from msgspec import Struct
+
 from sip.message import Message
 
 MAX_INFO_TYPES = 16
@@ -17,26 +19,24 @@ OFFERS_SECONDS = 10
 _NO_TYPES: frozenset[bytes] = frozenset()
 
 
-class Peer:
+class Peer(Struct, eq=False):
     """The peer's capabilities, by the Allow and Accept of its messages (RFC 3261 sections 20.1 and
     20.5), and the rate of its re-INVITEs."""
 
-    __slots__ = ("_offers", "_offers_since", "allows_update", "info_types")
-
-    def __init__(self) -> None:
-        self.allows_update = False
-        self.info_types = _NO_TYPES
-        """Body types that the peer takes in an INFO: it said so, or sent such an INFO itself."""
-        self._offers = 0
-        self._offers_since = 0.0
+    allows_update: bool = False
+    info_types: frozenset[bytes] = _NO_TYPES
+    """Body types that the peer takes in an INFO: it said so, or sent such an INFO itself."""
+    _offers: int = 0
+    _offers_since: float = 0.0
 
     def note(self, message: Message) -> None:
         """Learn from the Allow and Accept of a message of the peer's."""
-        if message.get(b"allow") is None:
+        values = message.values
+        if b"allow" not in values:
             return
         methods = message.option_tags(b"allow")
         self.allows_update = b"update" in methods
-        if b"info" in methods and message.get(b"accept") is not None:
+        if b"info" in methods and b"accept" in values:
             self.note_info_types(message.get_list(b"accept"))
 
     def note_info_types(self, types: Sequence[bytes]) -> None:

@@ -30,10 +30,11 @@ def parse_message(data: bytes) -> Request | Response:
         RequestError: 400, 413, 505: a request that can be answered.
         ParseError: the same, of what can't be answered.
     """
-    return read_plain(data) or _read_strictly(data)
+    return read_plain(data) or read_strictly(data)
 
 
-def _read_strictly(data: bytes) -> Request | Response:
+def read_strictly(data: bytes) -> Request | Response:
+    """As :func:`parse_message`, which reads nearly every message by :mod:`sip.plain`."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise ParseError(status=413)
     if data[:1] in (b"\r", b"\n"):

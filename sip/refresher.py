@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from msgspec import Struct
+
 from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.errors import SipError
@@ -44,20 +46,17 @@ class RefreshedSession(Protocol):
         """Take the timeout or transport error of an UPDATE of the refresher."""
 
 
-class Refresher:
+class Refresher(Struct, eq=False):
     """The session timer of one session, and the method that refreshes it.
 
     The session is an argument where it is needed, since the session holds its refresher.
     """
 
-    __slots__ = ("_peer", "_stack", "_timer", "by_reinvite")
-
-    def __init__(self, stack: Stack, peer: Peer) -> None:
-        self._stack = stack
-        self._timer: SessionTimer | None = None
-        self._peer = peer
-        self.by_reinvite = False
-        """Our last re-INVITE only refreshes; the owner needn't hear of its answer."""
+    _stack: Stack
+    _peer: Peer
+    _timer: SessionTimer | None = None
+    by_reinvite: bool = False
+    """Our last re-INVITE only refreshes; the owner needn't hear of its answer."""
 
     def suits(self, request: Request, flow: Flow, now: float) -> bool:
         """True if the interval that a re-INVITE or UPDATE asks for is long enough; otherwise it

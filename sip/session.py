@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
+from msgspec import Struct
+
 from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.dialogs import Dialogs
@@ -57,64 +59,35 @@ class SessionOwner(Protocol):
         """Take an event of the session."""
 
 
-class Session:
+class Session(Struct, eq=False):
     """One INVITE usage; made by :meth:`UserAgent.invite` or :meth:`UserAgent.open_session`."""
 
-    __slots__ = (
-        "_deferred_bye",
-        "_dialogs",
-        "_tell",
-        "_trusts",
-        "credentials",
-        "dialog",
-        "incoming",
-        "local_description",
-        "outgoing",
-        "owner",
-        "peer",
-        "referral",
-        "refresher",
-        "remote_description",
-        "sound",
-        "stack",
-        "state",
-        "update",
-    )
-
-    def __init__(
-        self,
-        stack: Stack,
-        dialogs: Dialogs[Session],
-        tell: Callable[[SessionEvent], None],
-        dialog: Dialog,
-        trusts: Callable[[Flow], bool] | None = None,
-    ) -> None:
-        self._dialogs = dialogs
-        self._tell = tell
-        self.stack = stack
-        self.dialog = dialog
-        self.credentials: Credentials | None = None
-        """For challenges within the dialog: those that its INVITE was authenticated with, and
-        only for that realm. A peer that didn't challenge the INVITE gets none, for it may ask in
-        another's name."""
-        self._trusts = trusts
-        self.state = State.EARLY
-        self.incoming: IncomingInvite | None = None
-        self.outgoing: OutgoingInvite | None = None
-        self.owner: SessionOwner | None = None
-        """The party that the events are for; None: no event is told."""
-        self.sound: object = None
-        """The owner's record of how the sound is secured; the session only carries it."""
-        self.local_description = b""
-        """Our SDP of the last offer and answer."""
-        self.remote_description = b""
-        """The peer's SDP of the last offer and answer, by which a mere refresh is known."""
-        self.referral: Referral | None = None
-        self.peer = Peer()
-        self.refresher = Refresher(stack, self.peer)
-        self.update: ServerTransaction | None = None
-        """An UPDATE whose offer the owner hasn't answered yet."""
-        self._deferred_bye: Fields | None = None
+    stack: Stack
+    _dialogs: Dialogs[Session]
+    _tell: Callable[[SessionEvent], None]
+    dialog: Dialog
+    _trusts: Callable[[Flow], bool] | None
+    peer: Peer
+    refresher: Refresher
+    credentials: Credentials | None = None
+    """For challenges within the dialog: those that its INVITE was authenticated with, and only for
+    that realm. A peer that didn't challenge the INVITE gets none, for it may ask in another's
+    name."""
+    state: State = State.EARLY
+    incoming: IncomingInvite | None = None
+    outgoing: OutgoingInvite | None = None
+    owner: SessionOwner | None = None
+    """The party that the events are for; None: no event is told."""
+    sound: object = None
+    """The owner's record of how the sound is secured; the session only carries it."""
+    local_description: bytes = b""
+    """Our SDP of the last offer and answer."""
+    remote_description: bytes = b""
+    """The peer's SDP of the last offer and answer, by which a mere refresh is known."""
+    referral: Referral | None = None
+    update: ServerTransaction | None = None
+    """An UPDATE whose offer the owner hasn't answered yet."""
+    _deferred_bye: Fields | None = None
 
     # Commands: the called side
 
@@ -396,7 +369,8 @@ class Session:
         """Take on an INVITE that came; 100 Trying goes out at once."""
         if self.incoming is not None:
             self.incoming.superseded()
-        self.incoming = IncomingInvite(self, transaction)
+        offered = bool(transaction.request.description)
+        self.incoming = transaction.user = IncomingInvite(self, transaction, offered)
         trying = transaction.request.write_response(100, "Trying", None, (), b"")
         self.stack.layer.respond(transaction, 100, trying, now)
 

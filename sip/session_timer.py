@@ -7,7 +7,7 @@ refreshes: then it happens, whatever the peer promised and forgot.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from sip import grammar
 from sip.errors import ParseError, SipError
 from sip.fields import Fields
 from sip.headers import parse_params
-from sip.message import Message, Request, Response
+from sip.message import Request, Response
 from sip.timers import Timers
 
 OPTION = b"timer"
@@ -29,8 +29,7 @@ RETRY_SECONDS = 10
 """A refresh that was refused for a passing reason is tried again after this."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInterval:
+class SessionInterval(Struct, frozen=True):
     """Session interval that we ask for, and the least that we accept, in seconds (RFC 4028)."""
 
     preferred: int = 1800
@@ -59,9 +58,17 @@ def agree(request: Request, ours: SessionInterval) -> tuple[Terms, Fields]:
     Raises:
         SipError: 422, the interval is too short.
     """
-    asked = _session_expires(request)
+    values = request.values
     supported = OPTION in request.option_tags(b"supported")
-    least = max(_min_se(request), LEAST)
+    return _agreed(values.get(b"session-expires"), values.get(b"min-se"), supported, ours)
+
+
+@lru_cache(maxsize=256)  # each phone asks for the same in all its calls
+def _agreed(
+    expires: bytes | None, min_se: bytes | None, supported: bool, ours: SessionInterval
+) -> tuple[Terms, Fields]:
+    asked = _session_expires(expires)
+    least = max(_min_se(min_se), LEAST)
     interval, refresher = asked or (ours.preferred, None)
     if asked is not None and interval < ours.least:
         if supported:
@@ -80,7 +87,7 @@ def learn(response: Response) -> Terms | None:
     """The terms of a 2xx to our INVITE or UPDATE; None for a peer without timers, and for terms
     that we would not keep."""
     try:
-        found = _session_expires(response)
+        found = _session_expires(response.values.get(b"session-expires"))
     except ParseError:
         return None
     if found is None:
@@ -96,14 +103,14 @@ def longer_interval(response: Response) -> Fields | None:
     return None if number is None else _asking(max(number, LEAST), number, we_refresh=True)
 
 
+@lru_cache(maxsize=64)
 def _asking(interval: int, least: int, *, we_refresh: bool) -> Fields:
     value = b"%d;refresher=%s" % (interval, b"uac" if we_refresh else b"uas")
     return (b"Session-Expires", value), (b"Min-SE", b"%d" % least)
 
 
-def _session_expires(message: Message) -> tuple[int, str | None] | None:
+def _session_expires(value: bytes | None) -> tuple[int, str | None] | None:
     """Session-Expires = delta-seconds *( SEMI se-params ), and who refreshes."""
-    value = message.get(b"session-expires")
     if value is None:
         return None
     number, semicolon, rest = value.partition(b";")
@@ -114,28 +121,21 @@ def _session_expires(message: Message) -> tuple[int, str | None] | None:
     return interval, None if refresher is None else refresher.lower()
 
 
-def _min_se(request: Request) -> int:
-    value = (request.get(b"min-se") or b"").partition(b";")[0].strip(grammar.LWS)
+def _min_se(value: bytes | None) -> int:
+    value = (value or b"").partition(b";")[0].strip(grammar.LWS)
     return grammar.number(value, MOST) or 0 if value else 0
 
 
-class SessionTimer:
+class SessionTimer(Struct, eq=False):
     """The timer of one session; `refresh` sends a refresh, `expired` ends the session."""
 
-    __slots__ = ("_expired", "_expires_at", "_refresh", "_refresh_at", "_slot", "_wheel", "terms")
-
-    def __init__(
-        self,
-        wheel: TimerWheel,
-        refresh: Callable[[float], None],
-        expired: Callable[[float], None],
-    ) -> None:
-        self._wheel = wheel
-        self._refresh = refresh
-        self._expired = expired
-        self._refresh_at = self._expires_at = 0.0
-        self._slot: int | None = None
-        self.terms = Terms(MOST, True)
+    _wheel: TimerWheel
+    _refresh: Callable[[float], None]
+    _expired: Callable[[float], None]
+    _refresh_at: float = 0.0
+    _expires_at: float = 0.0
+    _slot: int | None = None
+    terms: Terms = Terms(MOST, True)
 
     def start(self, terms: Terms, now: float) -> None:
         """Count anew: the session was just set up or refreshed."""
@@ -163,7 +163,8 @@ class SessionTimer:
         self._arm(now)
 
     def _arm(self, now: float) -> None:
-        self._wheel.remove(self, self._slot)
+        if self._slot is not None:
+            self._wheel.remove(self, self._slot)
         self._slot = self._wheel.add(self, min(self._refresh_at, self._expires_at), now)
 
 

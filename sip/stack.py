@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -17,12 +18,12 @@ from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import REASONS, ParseError
 from sip.fields import Field, Fields
 from sip.flow import Address, Flow
+from sip.grammar import MAGIC_COOKIE
 from sip.message import Request, Response
 from sip.refusal import Refuser
 from sip.session_timer import SessionInterval, TimerWheel
 from sip.timers import Timers
 from sip.transaction_layer import (
-    MAGIC_COOKIE,
     ClientTransaction,
     ClientUser,
     ServerTransaction,
@@ -33,7 +34,8 @@ from sip.uri import Uri
 Tap = Callable[[bytes, Flow, bool], None]
 """Sees every message that is read or sent, with its flow; the flag is True if we sent it."""
 MAX_CACHED_VIAS = 10_000
-"""Beginnings of Via fields, one for each flow; flows come and go, and the cache must not grow."""
+"""Beginnings of Via fields, one for each flow, and Contacts; flows come and go, and the caches must
+not grow."""
 
 
 class Received(Struct, frozen=True):
@@ -77,6 +79,7 @@ class Stack:
         self.unsent: list[tuple[bytes, Flow]] = []
         """Messages for the next :meth:`to_send`."""
         self._vias: dict[Flow, bytes] = {}
+        self._contacts: dict[tuple[Flow, bool], bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
         self.session_interval = session_interval
         self.capabilities: Fields = (
@@ -232,28 +235,25 @@ class Stack:
         """The flow of the dialog's next request (RFC 3261 section 12.2.1.1)."""
         if dialog.pinned and not dialog.route_set:
             return dialog.flow
-        try:
-            hop = numeric_hop(Uri.parse(dialog.next_hop()))
-        except ParseError:
-            return dialog.flow
-        if hop is None or not may_follow(hop, dialog.flow):
-            return dialog.flow
-        if not dialog.follows_private and is_behind_nat(hop, dialog.flow):
-            return dialog.flow
-        return _redirected(dialog.flow, hop)
+        return _flow_to(dialog.next_hop(), dialog.flow, dialog.follows_private)
 
     # Fields, tags and the queue
 
     def contact(self, flow: Flow, *, sips: bool = False) -> bytes:
         """Our Contact field value for peers that are reached by this flow."""
-        host, port = self._sent_by(flow)
-        named = _SIPS_TRANSPORT if sips else _CONTACT_TRANSPORT
-        return b"%s:%s:%d%s>" % (
-            b"<sips" if sips else b"<sip",
-            _bracket(host),
-            port,
-            named.get(flow.transport, b""),
-        )
+        contact = self._contacts.get((flow, sips))
+        if contact is None:
+            if len(self._contacts) > MAX_CACHED_VIAS:
+                self._contacts.clear()
+            host, port = self._sent_by(flow)
+            named = _SIPS_TRANSPORT if sips else _CONTACT_TRANSPORT
+            contact = self._contacts[flow, sips] = b"%s:%s:%d%s>" % (
+                b"<sips" if sips else b"<sip",
+                _bracket(host),
+                port,
+                named.get(flow.transport, b""),
+            )
+        return contact
 
     def via(self, flow: Flow) -> bytes:
         """A topmost Via with a new branch; rport asks for the address we came from (RFC 3581)."""
@@ -336,6 +336,20 @@ class _Sender:
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         if self._user is not None:
             self._user.on_failure(transaction, status, now)
+
+
+@lru_cache(maxsize=1024)  # each request of a dialog asks
+def _flow_to(uri: bytes, flow: Flow, follows_private: bool) -> Flow:
+    """The flow to a URI, for a dialog that goes by `flow` now."""
+    try:
+        hop = numeric_hop(Uri.parse(uri))
+    except ParseError:
+        return flow
+    if hop is None or not may_follow(hop, flow):
+        return flow
+    if not follows_private and is_behind_nat(hop, flow):
+        return flow
+    return _redirected(flow, hop)
 
 
 def _redirected(flow: Flow, hop: Address) -> Flow:

@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import Struct
+
 from sip.flow import Address, Flow
-from sip.message import Request, Response
+from sip.grammar import MAGIC_COOKIE
+from sip.message import Request, Response, write_request
 from sip.timers import Timers
 from sip.transaction import (
     CLIENT,
@@ -16,14 +19,14 @@ from sip.transaction import (
     INVITE_SERVER,
     RESPONSE_INPUTS,
     SERVER,
+    T1,
+    TIMEOUT,
     Action,
     Input,
     State,
+    Table,
     duration,
 )
-
-MAGIC_COOKIE = "z9hG4bK"
-"""Begins every branch made by RFC 3261 (section 8.1.1.7)."""
 
 _PLAIN_TOP_VIA = re.compile(
     rb"\r\nVia: SIP/2\.0/[A-Z]+ ([a-z0-9.\-]+)(?::([0-9]{1,5}))?;(?:rport;)?"
@@ -70,58 +73,34 @@ class ServerUser(Protocol):
         """A final response couldn't be delivered, or its ACK never came."""
 
 
-class ClientTransaction:
+class ClientTransaction(Struct, eq=False):
     """A request that we sent."""
 
-    __slots__ = (
-        "fallback",
-        "flow",
-        "key",
-        "message",
-        "repeats",
-        "request",
-        "state",
-        "table",
-        "user",
-    )
-
-    def __init__(self, key: Key, request: Request, flow: Flow, user: ClientUser | None) -> None:
-        self.key = key
-        self.table, self.state = _INVITE_SENT if request.method == "INVITE" else _SENT
-        self.request = request
-        self.flow = flow
-        self.fallback: Flow | None = None
-        """The UDP flow for a request that was too large for UDP, if nothing answers by TCP (RFC
-        3261 section 18.1.1)."""
-        self.message: bytes = bytes(request)
-        self.user = user
-        self.repeats = 0
+    table: Table
+    state: State
+    key: Key
+    request: Request
+    flow: Flow
+    message: bytes
+    user: ClientUser | None
+    repeats: int = 0
+    fallback: Flow | None = None
+    """The UDP flow for a request that was too large for UDP, if nothing answers by TCP (RFC 3261
+    section 18.1.1)."""
 
 
-class ServerTransaction:
+class ServerTransaction(Struct, eq=False):
     """A request that we received."""
 
-    __slots__ = (
-        "flow",
-        "key",
-        "merge_key",
-        "message",
-        "repeats",
-        "request",
-        "state",
-        "table",
-        "user",
-    )
-
-    def __init__(self, key: Key, request: Request, flow: Flow) -> None:
-        self.key = key
-        self.merge_key: Key | None = None
-        self.table, self.state = _INVITE_CAME if request.method == "INVITE" else _CAME
-        self.request = request
-        self.flow = flow
-        self.message: bytes | None = None
-        self.user: ServerUser | None = None
-        self.repeats = 0
+    table: Table
+    state: State
+    key: Key
+    request: Request
+    flow: Flow
+    merge_key: Key | None = None
+    message: bytes | None = None
+    user: ServerUser | None = None
+    repeats: int = 0
 
     @property
     def answered(self) -> bool:
@@ -173,16 +152,20 @@ class TransactionLayer:
         self, request: Request, flow: Flow, user: ClientUser | None, now: float
     ) -> ClientTransaction:
         """Send a request whose topmost Via carries a branch of our own."""
-        transaction = ClientTransaction((request.branch, request.method), request, flow, user)
-        self._clients[transaction.key] = transaction
+        invite = request.method == "INVITE"
+        table, state = _INVITE_SENT if invite else _SENT
+        key = (request.branch, request.method)
+        transaction = ClientTransaction(table, state, key, request, flow, request.raw, user)
+        self._clients[key] = transaction
         if len(transaction.message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
             self._enlarge(transaction, self.enlarge, now)
+        self._send(transaction.message, transaction.flow)
+        repeat, give_up = (Input.A, Input.B) if invite else (Input.E, Input.F)
         if transaction.flow.transport != "udp":
             self._note_connection(transaction)
-        self._send(transaction.message, transaction.flow)
-        invite = request.method == "INVITE"
-        for timer in (Input.A, Input.B) if invite else (Input.E, Input.F):
-            self._arm(transaction, timer, now)
+        else:
+            self._timers.arm(T1, now, self._fire[repeat], transaction)
+        self._timers.arm(TIMEOUT, now, self._fire[give_up], transaction)
         return transaction
 
     def _enlarge(self, transaction: ClientTransaction, enlarge: Enlarge, now: float) -> None:
@@ -258,7 +241,8 @@ class TransactionLayer:
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
         key = request.transaction_key or _server_key(request, request.method)
-        self._servers[key] = transaction = ServerTransaction(key, request, flow)
+        table, state = _INVITE_CAME if request.method == "INVITE" else _CAME
+        self._servers[key] = transaction = ServerTransaction(table, state, key, request, flow)
         if flow.transport != "udp":
             self._note_connection(transaction)
         if request.method == "INVITE" and request.to_tag is None:
@@ -305,6 +289,8 @@ class TransactionLayer:
 
     def _step(self, transaction: Transaction, what: Input, now: float) -> None:
         """Take an input that comes with no message: a timer, a failure."""
+        if what in _RETRANSMIT and (transaction.state, what) in transaction.table:
+            transaction.repeats += 1
         if isinstance(transaction, ClientTransaction):
             self._step_client(transaction, what, now)
         else:
@@ -321,11 +307,12 @@ class TransactionLayer:
         if step is None:
             return
         transaction.state, actions, timers = step
-        if what in _RETRANSMIT:
-            transaction.repeats += 1
         try:
             for action in actions:
-                self._act_client(transaction, action, now, response)
+                if action is not Action.DELIVER:
+                    self._act_client(transaction, action, now, response)
+                elif response is not None and transaction.user is not None:
+                    transaction.user.on_response(transaction, response, now)
         finally:  # whatever the user does wrong, the transaction ends in its time
             for timer in timers:
                 self._arm(transaction, timer, now)
@@ -340,11 +327,13 @@ class TransactionLayer:
         if step is None:
             return
         transaction.state, actions, timers = step
-        if what in _RETRANSMIT:
-            transaction.repeats += 1
         try:
             for action in actions:
-                self._act_server(transaction, action, now, message)
+                if action is Action.SEND and message is not None:
+                    transaction.message = message
+                    self._send(message, transaction.flow)
+                else:
+                    self._act_server(transaction, action, now)
         finally:
             for timer in timers:
                 self._arm(transaction, timer, now)
@@ -354,10 +343,7 @@ class TransactionLayer:
     def _act_client(
         self, transaction: ClientTransaction, action: Action, now: float, response: Response | None
     ) -> None:
-        if action is Action.DELIVER and response is not None:
-            if transaction.user is not None:
-                transaction.user.on_response(transaction, response, now)
-        elif action is Action.REPEAT:
+        if action is Action.REPEAT:
             self._send(transaction.message, transaction.flow)
         elif action is Action.ACKNOWLEDGE and response is not None:
             self._send(acknowledge(transaction.request, response), transaction.flow)
@@ -370,13 +356,8 @@ class TransactionLayer:
             status = 503 if transaction.flow.can_reopen else 430
             transaction.user.on_failure(transaction, status, now)
 
-    def _act_server(
-        self, transaction: ServerTransaction, action: Action, now: float, message: bytes | None
-    ) -> None:
-        if action is Action.SEND and message is not None:
-            transaction.message = message
-            self._send(message, transaction.flow)
-        elif action is Action.REPEAT:
+    def _act_server(self, transaction: ServerTransaction, action: Action, now: float) -> None:
+        if action is Action.REPEAT:
             if transaction.message is not None:
                 self._send(transaction.message, transaction.flow)
         elif transaction.user is not None:
@@ -384,9 +365,10 @@ class TransactionLayer:
 
     def _arm(self, transaction: Transaction, timer: Input, now: float) -> None:
         udp = transaction.flow.transport == "udp"
-        seconds = FIXED_SECONDS.get(timer) if udp else None
-        if seconds is None:
-            seconds = duration(timer, transaction.state, transaction.repeats, not udp)
+        if udp and timer in FIXED_SECONDS:  # as mostly
+            self._timers.arm(FIXED_SECONDS[timer], now, self._fire[timer], transaction)
+            return
+        seconds = duration(timer, transaction.state, transaction.repeats, not udp)
         if seconds:
             self._timers.arm(seconds, now, self._fire[timer], transaction)
         elif seconds == 0.0:
@@ -435,4 +417,4 @@ def acknowledge(invite: Request, response: Response) -> bytes:
     fields.append((b"To", response.get(b"to") or b""))
     fields.append((b"Call-ID", invite.get(b"call-id") or b""))
     fields.append((b"CSeq", b"%d ACK" % invite.cseq.number))
-    return bytes(Request.build("ACK", invite.raw_uri, fields))
+    return write_request("ACK", invite.raw_uri, fields)

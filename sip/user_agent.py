@@ -26,13 +26,16 @@ from sip.events import Event
 from sip.fields import Fields
 from sip.flow import Address, Flow
 from sip.message import Request, RequestError
-from sip.reading import parse_message
+from sip.peer import Peer
+from sip.plain import read_plain
+from sip.reading import read_strictly
 from sip.referral import Referral, Stranger
+from sip.refresher import Refresher
 from sip.session import Session
 from sip.session_timer import SessionInterval, agree
 from sip.stack import Received, Stack
 from sip.standalone import Errand, Replied, StandaloneRequest
-from sip.subscription import Subscription, Subscriptions
+from sip.subscription import Subscriptions
 
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
@@ -117,11 +120,12 @@ class UserAgent:
             stack.tap(data, flow, False)
         message = None
         try:
-            message = parse_message(data)
+            message = read_plain(data) or read_strictly(data)
             if isinstance(message, Request):
                 self._sort_request(message, flow, now, retry_after)
             else:
-                message.validate()
+                if not message.proven:
+                    message.validate()
                 if not stack.layer.receive_response(message, now):
                     self.counters.stray_responses += 1
         except ParseError as error:
@@ -166,7 +170,8 @@ class UserAgent:
     def _sort_request(
         self, request: Request, flow: Flow, now: float, retry_after: int | None
     ) -> None:
-        request.stamp_source(*flow.remote)
+        if request.method != "ACK":  # nothing answers one
+            request.stamp_source(*flow.remote)
         if self.stack.layer.receive_request(request, now):
             return
         if not request.proven:
@@ -211,7 +216,13 @@ class UserAgent:
         dialog_id = (request.call_id, request.to_tag, request.from_tag)
         usage = self._dialogs.get(dialog_id) or self.subscriptions.get(dialog_id)
         if usage is not None:
-            self._to_usage(usage, request, flow, now)
+            refusal = None if request.method == "ACK" else not_understood(request)
+            if refusal is not None:
+                self.stack.reply(request, flow, refusal.status, now, refusal.headers)
+            elif isinstance(usage, Session):
+                in_dialog.receive(usage, request, flow, now)
+            else:
+                usage.receive(request, flow, now)
         elif request.method != "ACK":
             self.stack.answer(request, flow, 481)
         else:
@@ -226,17 +237,6 @@ class UserAgent:
         ours = invite.request
         if (ours.call_id, ours.from_tag) == (request.call_id, request.from_tag):
             invite.user.on_ack(request, now)
-
-    def _to_usage(
-        self, usage: Session | Subscription, request: Request, flow: Flow, now: float
-    ) -> None:
-        refusal = None if request.method == "ACK" else not_understood(request)
-        if refusal is not None:
-            self.stack.reply(request, flow, refusal.status, now, refusal.headers)
-        elif isinstance(usage, Session):
-            in_dialog.receive(usage, request, flow, now)
-        else:
-            usage.receive(request, flow, now)
 
     def _refuse_malformed(self, error: ParseError, request: Request, flow: Flow) -> None:
         if request.method != "ACK":
@@ -276,7 +276,7 @@ class UserAgent:
         dialog = Dialog.from_request(
             request, flow, tag, contact, pinned=pinned, follows_private=follows_private
         )
-        session = Session(self.stack, self._dialogs, self._tell, dialog, trusts)
+        session = self._session(dialog, trusts)
         session.peer.note(request)
         session.open_incoming(self.stack.layer.open_server(request, flow), now)
         self._dialogs.add(session)
@@ -310,7 +310,7 @@ class UserAgent:
             pinned=invitation.pinned,
             follows_private=invitation.follows_private,
         )
-        session = Session(self.stack, self._dialogs, self._tell, dialog, invitation.trusts)
+        session = self._session(dialog, invitation.trusts)
         target, fields = dialog.fields(
             "INVITE", dialog.next_cseq(), self.stack.via(invitation.flow)
         )
@@ -326,6 +326,11 @@ class UserAgent:
         request = Request.build("INVITE", target, fields, content.body)
         session.send_invite(request, offer, now, invitation.credentials)
         return session
+
+    def _session(self, dialog: Dialog, trusts: Callable[[Flow], bool] | None) -> Session:
+        stack, peer = self.stack, Peer()
+        refresher = Refresher(stack, peer)
+        return Session(stack, self._dialogs, self._tell, dialog, trusts, peer, refresher)
 
     def _content(self, offer: bytes, parts: tuple[BodyPart, ...]) -> BodyPart:
         """The body of an INVITE with its Content-Type: the offer, and what goes along with it."""

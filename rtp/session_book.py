@@ -61,6 +61,8 @@ class SessionBook:
         on_silent: called when a session receives nothing from either side any more.
         on_one_way: called when a side isn't heard though it is spoken to, or is again.
         on_source: called when the source of a latched side's sound changes.
+        send_patiently: carries a message that may wait some milliseconds for others; None: as
+            `send` does.
     """
 
     __slots__ = (
@@ -75,6 +77,7 @@ class SessionBook:
         "_recordings",
         "_sessions",
         "send",
+        "send_patiently",
     )
 
     def __init__(
@@ -83,8 +86,10 @@ class SessionBook:
         on_silent: SilentCallback,
         on_one_way: OneWayCallback,
         on_source: SourceCallback,
+        send_patiently: Callable[[ToWorker], None] | None = None,
     ) -> None:
         self.send = send
+        self.send_patiently = send_patiently or send
         self._on_silent = on_silent
         self._on_one_way = on_one_way
         self._on_source = on_source
@@ -169,7 +174,7 @@ class SessionBook:
             return future
         self._closing[session.id] = future
         self._stop_waiting(session.id)
-        self.send(Close(session.id))
+        self.send_patiently(Close(session.id))
         return future
 
     def _stop_waiting(self, session: int) -> None:
@@ -220,7 +225,7 @@ class SessionBook:
             case OneWay(session, side, heard):
                 found = self._sessions.get(session)
                 if found is not None:
-                    (found.unheard.discard if heard else found.unheard.add)(side)
+                    found.unheard = found.unheard - {side} if heard else found.unheard | {side}
                     self._on_one_way(found, side, heard)
             case Played():
                 _, playing = self._playings.pop(message.playing, (0, None))

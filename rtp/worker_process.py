@@ -44,6 +44,8 @@ START_SECONDS = 10.0
 STOP_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 """Between the death of a worker and its replacement, so that one that can't live costs little."""
+PATIENCE_SECONDS = 0.005
+"""The longest that a message waits for company on its way to the worker."""
 PINGS_UNANSWERED = 4
 """Unanswered pings in a row, spread over the time after which a worker counts as hung."""
 
@@ -66,6 +68,10 @@ class WorkerProcess:
         self._on_lost = on_lost
         self._on_started = on_started
         self._queue: list[ToWorker] = []
+        self._is_flushing = False
+        """The queue is written at the end of this turn."""
+        self._patience: asyncio.TimerHandle | None = None
+        """Writes messages that have found no company."""
         self._backlog: deque[bytes] = deque()
         self._buffer = bytearray(MAX_RECORD_BYTES)
         self._view = memoryview(self._buffer)
@@ -79,7 +85,7 @@ class WorkerProcess:
         self._unanswered_pings = 0
         self._stopping = False
         self.ready = False
-        self.book = SessionBook(self.send, on_silent, on_one_way, on_source)
+        self.book = SessionBook(self.send, on_silent, on_one_way, on_source, self.send_patiently)
 
     def __len__(self) -> int:
         return len(self.book)
@@ -152,6 +158,9 @@ class WorkerProcess:
         channel, self._channel = self._channel, None
         if channel is None:
             return
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         loop = asyncio.get_running_loop()
         loop.remove_reader(channel)
         loop.remove_writer(channel)
@@ -214,11 +223,27 @@ class WorkerProcess:
         """Queue a message; all of one turn of the event loop leave together."""
         if self._channel is None:
             return
-        if not self._queue:
+        if not self._is_flushing:
+            self._is_flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
         self._queue.append(message)
 
+    def send_patiently(self, message: ToWorker) -> None:
+        """Queue a message that leaves with the next one that may not wait, or soon by itself: each
+        write wakes the worker, which costs both processes more than the message."""
+        if self._channel is None:
+            return
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(PATIENCE_SECONDS, self._lose_patience)
+        self._queue.append(message)
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self._flush()
+
     def _flush(self) -> None:
+        self._is_flushing = False
         queue, self._queue = self._queue, []
         for first in range(0, len(queue), MAX_BATCH):
             self._backlog.append(encode(queue[first : first + MAX_BATCH]))

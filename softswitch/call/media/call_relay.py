@@ -110,8 +110,16 @@ class CallRelay(Struct, eq=False):
 
 async def _figures(session: MediaSession) -> SessionFigures | None:
     """Close a session; None if its worker does not answer in time."""
+    closing = session.close()
+    timer = closing.get_loop().call_later(CLOSE_SECONDS, _give_up, closing)
     try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            return await session.close()
-    except (TimeoutError, MediaError):
+        return await closing
+    except MediaError:
         return None
+    finally:
+        timer.cancel()
+
+
+def _give_up(closing: asyncio.Future[SessionFigures]) -> None:
+    if not closing.done():
+        closing.set_exception(MediaError(f"no figures in {CLOSE_SECONDS:.0f} s"))

@@ -420,6 +420,8 @@ class CallMedia(Struct, eq=False):
             keys=security.keys,
             web=security.web,
             fax=fax if security.may_fax else None,
+            # No phone is rung yet, so that nothing comes for this side either.
+            patient=other(side) not in self._told,
         )
         self._told[side] = formats
         self._tell_again(other(side))

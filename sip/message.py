@@ -49,9 +49,10 @@ _UP_TO_TAG = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
 _AFTER_TAG = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
 _BEFORE_TAG = itemgetter(b"via", b"from", b"to")
 _BEHIND_TAG = itemgetter(b"call-id", b"cseq")
-_Copied = tuple[bytes, bytes, bool]
-"""The part that all responses to a request copy: the lines up to To, the lines behind it, and True
-if To needs a tag."""
+_Copied = tuple[bytes, bytes, bool, bool]
+"""The part that all responses to a request copy: the lines up to To, the lines behind it, True if
+To needs a tag, and True if some responses copy more."""
+_COPIED_BY_SOME = frozenset({b"record-route", b"timestamp"})
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -519,28 +520,34 @@ class Request(Message):
         self, status: int, reason: str, to_tag: str | None, fields: Sequence[Field], body: bytes
     ) -> bytes:
         """The octets of :meth:`respond`, for a response of which nothing else is needed."""
-        start, end, untagged = self._copied or self._copy()
+        start, end, untagged, more = self._copied or self._copy()
         if to_tag is not None and untagged:
             start = b"%s;tag=%s" % (start, to_tag.encode("ascii"))
+        if more:
+            end += self._copied_by_some(status)
+        return write(_status_line(status, reason), fields, body, start + end)
+
+    def _copied_by_some(self, status: int) -> bytes:
         values = self.values
         if 100 < status < 300 and b"record-route" in values:
-            end += b"".join(map(_RECORD_ROUTE.__add__, self.get_all(b"record-route")))
+            return b"".join(map(_RECORD_ROUTE.__add__, self.get_all(b"record-route")))
         if status == 100 and b"timestamp" in values:
-            end += b"\r\nTimestamp: " + values[b"timestamp"]
-        return write(_status_line(status, reason), fields, body, start + end)
+            return b"\r\nTimestamp: " + values[b"timestamp"]
+        return b""
 
     def _copy(self) -> _Copied:
         values = self.values
+        more = not _COPIED_BY_SOME.isdisjoint(values)
         if self.proven and self.repeated is None:
             start = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s" % _BEFORE_TAG(values)
             end = b"\r\nCall-ID: %s\r\nCSeq: %s" % _BEHIND_TAG(values)
-            self._copied = copied = (start, end, self.to_tag is None)
+            self._copied = copied = (start, end, self.to_tag is None, more)
             return copied
         lines = [b"\r\nVia: " + value for value in self.get_all(b"via")]
         lines += [name + values[key] for name, key in _UP_TO_TAG if key in values]
         behind = [name + values[key] for name, key in _AFTER_TAG if key in values]
         untagged = b"to" in values and self._untagged(values[b"to"])
-        self._copied = (b"".join(lines), b"".join(behind), untagged)
+        self._copied = (b"".join(lines), b"".join(behind), untagged, more)
         return self._copied
 
     def _untagged(self, to: bytes) -> bool:

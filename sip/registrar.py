@@ -160,6 +160,11 @@ class Registrar:
             if request.contact_star:
                 return self._unregister_all(aor, known, request, proven_at)
             return Registration(tuple(self._ordered(known)))
+        if len(wishes) == len(known) == 1 and aor not in self._lost:
+            wish = wishes[0]
+            old = known.get(wish.key)
+            if old is not None and wish.expires and old.flow == flow:
+                return self._refreshed(old, wish, request, now, proven_at, username)
         after = dict(known)
         added: list[Binding] = []
         refreshed: list[Binding] = []
@@ -197,6 +202,22 @@ class Registrar:
             self._moved(left, flow, after.values()) if left and left != [flow] else (),
             outbound,
         )
+
+    def _refreshed(
+        self,
+        old: Binding,
+        wish: _Wish,
+        request: Request,
+        now: float,
+        proven_at: float,
+        username: str,
+    ) -> Registration:
+        """The only phone of a line registers as it did before, as nearly always."""
+        _check_order(old, request, proven_at)
+        binding = self._binding(old.aor, wish, request, old.flow, now, username)
+        self._bindings[old.aor] = {wish.key: binding}
+        held = (binding,)
+        return Registration(held, refreshed=held, outbound=wish.reg_id is not None)
 
     def _unregister_all(
         self, aor: str, known: Mapping[bytes, Binding], request: Request, proven_at: float

@@ -322,6 +322,9 @@ class Switch:
             if event.session.owner is not None:
                 event.session.owner.post(event)
             return
+        if type(event) is Received:  # as nearly all the others
+            self.reception.receive(event)
+            return
         match event:
             case Received() | Resubscribed():
                 self.reception.receive(event)

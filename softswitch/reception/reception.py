@@ -105,10 +105,11 @@ class Reception:
         if isinstance(event, Resubscribed):
             watcher = self.authenticator.subscriber(request, event.flow, now)
             self.watchers.resubscribe(event, watcher, now)
-        elif request.method in _SERVED:
-            _SERVED[request.method](self, event, now)
-        else:
+            return
+        serve = _SERVED.get(request.method)
+        if serve is None:
             raise SipError(405)
+        serve(self, event, now)
 
     def _message(self, received: Received, now: float) -> None:
         self.texts.receive(received, self._caller(received, now), now)

@@ -36,7 +36,7 @@ from sip.message import Request, RequestError, Response
 from sip.offer_answer import check_answer, media_target, relayed
 from sip.plain import read_plain
 from sip.precedence import Glance
-from sip.reading import _read_strictly, parse_message
+from sip.reading import read_strictly, parse_message
 from sip.referral import ReferTo, parse_replaces
 from sip.refusal import Refuser
 from sip.registrar import Registrar, RegistrarLimits
@@ -84,7 +84,7 @@ class Target:
 def read_message(data: bytes) -> None:
     """Everything that anybody asks of a message; what can be answered gets a sound answer."""
     if read_plain(data) is not None:
-        assert _taken(parse_message, data) == _taken(_read_strictly, data)
+        assert _taken(parse_message, data) == _taken(read_strictly, data)
     try:
         read = parse_message(data)
         read.validate()

@@ -325,7 +325,7 @@ def test_whole_messages(data):
     """What is read at once, the strict reader reads and validates alike, and no refusal differs."""
     message = plain.read_plain(data)
     if message is not None:
-        assert reading_of(parse_message, data) == reading_of(reading._read_strictly, data)
+        assert reading_of(parse_message, data) == reading_of(reading.read_strictly, data)
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -333,7 +333,7 @@ def test_usual_messages_are_proven_at_once(name):
     data = whole(name)
     message = plain.read_plain(data)
     assert message.proven
-    assert reading_of(plain.read_plain, data) == reading_of(reading._read_strictly, data)
+    assert reading_of(plain.read_plain, data) == reading_of(reading.read_strictly, data)
 
 
 def test_a_message_that_is_plain_but_for_one_value_is_not_proven():

@@ -59,6 +59,13 @@ def write(start: bytes, fields: Sequence[Field], body: bytes, copied: bytes = b"
     return b"%s%s%s\r\nContent-Length: %d\r\n\r\n%s" % (start, copied, lines, len(body), body)
 
 
+def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
+    """A request. Raises ValueError as :func:`write`, also for such a URI."""
+    if b"\n" in uri or b"\r" in uri:
+        raise ValueError("a URI can't hold CR or LF")
+    return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)
+
+
 Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]
 """The first value of each field by its name, and all values of those that stand several times."""
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 from sip import digest
 from sip.credentials import Credentials
 from sip.dialog import Dialog
-from sip.fields import Fields
+from sip.fields import Fields, write_request
 from sip.flow import Flow
-from sip.message import Request, Response, write_request
+from sip.message import Request, Response
 from sip.reliable import ReliableReceiver, ReliableSender, Supported
 from sip.session_timer import longer_interval
 from sip.stack import Stack

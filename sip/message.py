@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import MAX_VALUE_BYTES, Field, breaks, index, index_plain, write
+from sip.fields import MAX_VALUE_BYTES, Field, breaks, index, index_plain, write, write_request
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -369,13 +369,6 @@ def _status_line(status: int, reason: str) -> bytes:
     if breaks([line]):
         raise ValueError("a reason can't hold CR or LF")
     return line
-
-
-def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
-    """The octets of :meth:`Request.build`, for a request of which nothing else is needed."""
-    if b"\n" in uri or b"\r" in uri:
-        raise ValueError("a URI can't hold CR or LF")
-    return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)
 
 
 def _text_of(group: bytes | None) -> str | None:

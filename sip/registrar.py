@@ -162,9 +162,9 @@ class Registrar:
             return Registration(tuple(self._ordered(known)))
         if len(wishes) == len(known) == 1 and aor not in self._lost:
             wish = wishes[0]
-            old = known.get(wish.key)
-            if old is not None and wish.expires and old.flow == flow:
-                return self._refreshed(old, wish, request, now, proven_at, username)
+            kept = known.get(wish.key)
+            if kept is not None and wish.expires and kept.flow == flow:
+                return self._refreshed(kept, wish, request, now, proven_at, username)
         after = dict(known)
         added: list[Binding] = []
         refreshed: list[Binding] = []

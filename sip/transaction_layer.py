@@ -8,9 +8,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from sip.fields import write_request
 from sip.flow import Address, Flow
 from sip.grammar import MAGIC_COOKIE
-from sip.message import Request, Response, write_request
+from sip.message import Request, Response
 from sip.timers import Timers
 from sip.transaction import (
     CLIENT,

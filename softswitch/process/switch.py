@@ -67,7 +67,7 @@ from softswitch.texting.message import State, StoredText
 from softswitch.texting.own_texts import CallNotice
 from softswitch.texting.texting import Texting
 
-_BESIDE_CALLS = (Received, Resubscribed, Replied, SubscriptionEnded, Refreshed)
+_BESIDE_CALLS = (Resubscribed, Replied, SubscriptionEnded, Refreshed)
 
 
 class Switch:
@@ -318,23 +318,22 @@ class Switch:
     # What the user agent tells
 
     def _on_event(self, event: Event) -> None:
-        if not isinstance(event, _BESIDE_CALLS):  # one test for most events, not five
+        if isinstance(event, Received):
+            self.reception.receive(event)
+        elif not isinstance(event, _BESIDE_CALLS):  # one test for most events, not four
             if event.session.owner is not None:
                 event.session.owner.post(event)
-            return
-        if type(event) is Received:  # as nearly all the others
-            self.reception.receive(event)
-            return
-        match event:
-            case Received() | Resubscribed():
-                self.reception.receive(event)
-            case Replied(on_reply):
-                on_reply(event)
-            case SubscriptionEnded(subscription):
-                self.watchers.ended(subscription)
-            case Refreshed(session):
-                if isinstance(session.owner, Legs):
-                    session.owner.relearn_sound(session)
+        else:
+            match event:
+                case Resubscribed():
+                    self.reception.receive(event)
+                case Replied(on_reply):
+                    on_reply(event)
+                case SubscriptionEnded(subscription):
+                    self.watchers.ended(subscription)
+                case Refreshed(session):
+                    if isinstance(session.owner, Legs):
+                        session.owner.relearn_sound(session)
 
     def _on_fault(self, error: Exception) -> None:
         self._log.error("a message caused an internal error", error=repr(error), exc_info=error)

@@ -36,7 +36,7 @@ from sip.message import Request, RequestError, Response
 from sip.offer_answer import check_answer, media_target, relayed
 from sip.plain import read_plain
 from sip.precedence import Glance
-from sip.reading import read_strictly, parse_message
+from sip.reading import parse_message, read_strictly
 from sip.referral import ReferTo, parse_replaces
 from sip.refusal import Refuser
 from sip.registrar import Registrar, RegistrarLimits

@@ -28,15 +28,17 @@ from softswitch.subscribers.directory_store import _line_row
 ROOT = Path(__file__).parents[1]
 
 
-def fill(engine: Engine, lines: int) -> None:
-    """As many accounts with a line each, by the database itself."""
-    secrets = {a: ha1(a, "x", "example.org", "secret") for a in Algorithm}
+def fill(engine: Engine, lines: int, realm: str = "example.org", credit_micros: int = 0) -> None:
+    """As many accounts with a line each, by the database itself. The logins are line1, line2 and
+    so on, with the password "secret" if they use MD5."""
+    secrets = {a: ha1(a, "x", realm, "secret") for a in Algorithm}
     row = _line_row(Line(0, "+995000000000", "login", 1, secrets))
     row = {name: value for name, value in row.items() if name != "id"}
     counted = {
         "number": "'+995' || lpad(i::text, 9, '0')",
         "login": "'line' || i",
-        "account_id": "(SELECT min(id) FROM accounts) + i - 1",
+        "account_id": "(SELECT max(id) FROM accounts) - :lines + i",
+        "ha1_md5": "md5(concat_ws(':', 'line' || i, CAST(:realm AS text), 'secret'))",
     }
     columns = ", ".join(row)
     values = ", ".join(counted.get(name, f":{name}") for name in row)
@@ -45,17 +47,18 @@ def fill(engine: Engine, lines: int) -> None:
             text(
                 "INSERT INTO accounts (name, kind, currency, balance_micros, reserved_micros,"
                 " credit_limit_micros, status, tariff, version, created_at)"
-                " SELECT 'account ' || i, 'person', 'GEL', 0, 0, 0, 'active', 'default', 1, 0"
-                " FROM generate_series(1, :lines) AS i"
+                " SELECT 'account ' || i, 'person', 'GEL', 0, 0, :micros, 'active', 'default', 1, 0"
+                " FROM generate_series(1, :lines) AS i ORDER BY i"
             ),
-            {"lines": lines},
+            {"lines": lines, "micros": credit_micros},
         )
         connection.execute(
             text(
                 f"INSERT INTO lines ({columns}) SELECT {values}"
                 " FROM generate_series(1, :lines) AS i"
             ),
-            {"lines": lines} | {n: v for n, v in row.items() if n not in counted},
+            {"lines": lines, "realm": realm}
+            | {name: value for name, value in row.items() if name not in counted},
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))

@@ -25,7 +25,7 @@ def description(host: str) -> bytes:
 
 
 class StackPhone:
-    """A phone behind an edge; calls that come to it are answered at once."""
+    """A phone behind an edge."""
 
     def __init__(self, login: str, host: str, edge: Address) -> None:
         self.login = login
@@ -37,10 +37,13 @@ class StackPhone:
         )
         self.credentials = Credentials(login, "secret")
         self.endpoint = Endpoint(self.agent, self._loop, self._on_event, self._on_fault)
+        self.answers = True
+        """False: calls that come to it ring."""
+        self.ringing: dict[str, Session] = {}
         self.talking: dict[str, Session] = {}
         """Sessions by Call-ID."""
         self.ended: dict[str, float] = {}
-        """The monotonic time of each BYE that came, by Call-ID."""
+        """The monotonic time of each BYE or CANCEL that came, by Call-ID."""
         self.finals: dict[Session, asyncio.Future[int]] = {}
 
     async def start(self) -> None:
@@ -77,6 +80,12 @@ class StackPhone:
         self.endpoint.drain()
         return session, final
 
+    def give_up(self, session: Session) -> None:
+        """CANCEL a call that isn't answered; its final status still comes."""
+        session.cancel(self._loop.time())
+        session.owner = self
+        self.endpoint.drain()
+
     def end(self, session: Session) -> bool:
         """Hang one call up; False if the other side has done so before."""
         mine = self.talking.pop(session.dialog.call_id, None) is not None
@@ -106,7 +115,11 @@ class StackPhone:
             case Received(request) if request.method == "INVITE":
                 session = self.agent.open_session(event, now, pinned=True)
                 session.owner = self
-                session.accept(description(self.host), now)
+                if self.answers:
+                    session.accept(description(self.host), now)
+                else:
+                    self.ringing[session.dialog.call_id] = session
+                    session.progress(180, now)
                 self.endpoint.drain()
             case Received(request, flow):
                 self.agent.stack.answer(request, flow, 200)
@@ -120,6 +133,7 @@ class StackPhone:
                 self._conclude(session, status)
             case HungUp(session) | Cancelled(session):
                 self.talking.pop(session.dialog.call_id, None)
+                self.ringing.pop(session.dialog.call_id, None)
                 self.ended[session.dialog.call_id] = time.monotonic()
             case _:
                 pass

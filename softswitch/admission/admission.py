@@ -89,20 +89,24 @@ class Stages:
     last_caller: str = ""
     """The code that returns the last call."""
     least_cost: LeastCost = BY_COST
-    fetch: Callable[[Line], Awaitable[None]] | None = None
-    """Has the phones of a line known that registered at another node of a cluster; None: there is
-    no other."""
+    fetch: Callable[[Line], Awaitable[bool]] | None = None
+    """Has the phones of a line known that registered at another node of a cluster; False: they
+    can't be read now. None: there is no other node."""
 
     async def know(self, dialled: str) -> None:
-        """Have the phones of a dialled line known, before :meth:`route` asks for them."""
+        """Have the phones of a dialled line known, before :meth:`route` asks for them.
+
+        Raises:
+            Refusal: 503, the database doesn't tell them in time: another node may know more.
+        """
         if self.fetch is None:
             return
         try:
             line = self.directory.line_by_number(self.number(dialled).number)
         except Refusal:  # which is raised again where it is answered
             return
-        if line is not None:
-            await self.fetch(line)
+        if line is not None and not await self.fetch(line):
+            raise Refusal(503, "store_failed", why="the called line's phones can't be read")
 
     def answering(self, dialled: str) -> str | None:
         """The name of the service for a code; None if there is none."""

@@ -137,9 +137,11 @@ class Node:
         node_of, node = self.bindings.node_of, self.cluster.node
         return sum(node_of(binding) == node for binding in self.registrar.all(now))
 
-    async def fetch(self, line: Line) -> None:
-        """Have the phones of a line at all nodes known."""
+    async def fetch(self, line: Line) -> bool:
+        """Have the phones of a line at all nodes known; False if the database doesn't tell them in
+        time, and nothing is known of them."""
         await self.bindings.fetch([line.login])
+        return self.bindings.knows(line.login)
 
     def hands_over(self, stages: Stages, received: Received) -> bool:
         """Pass an INVITE on to the node that must serve it: the one with the dial-in conferences,

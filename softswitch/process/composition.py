@@ -325,7 +325,7 @@ def stages(
     live_calls: LiveCalls,
     trunk_monitor: TrunkMonitor,
     bindings_of: BindingsOf,
-    fetch: Callable[[Line], Awaitable[None]] | None,
+    fetch: Callable[[Line], Awaitable[bool]] | None,
 ) -> Stages:
     known = books.working_set
     return Stages(

@@ -98,7 +98,8 @@ def _ask(name: str, address: tuple[str, int]) -> None:
             except ValueError:  # the patience is over
                 pass
             if ms < 0 or ms >= WORTH_MS:
-                print(name, f"{asked:.3f}", f"{ms:.0f}", flush=True)
+                sys.stdout.write(f"{name} {asked:.3f} {ms:.0f}\n")  # one write: threads share it
+                sys.stdout.flush()
             time.sleep(max(0.0, asked + INTERVAL_SECONDS - time.time()))
 
 

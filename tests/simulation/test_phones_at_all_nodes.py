@@ -1,6 +1,7 @@
 """Two switches behind an edge on one database: a phone that registered at one is reached from both,
 whichever the edge chooses."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -124,3 +125,22 @@ def test_a_phone_that_came_to_the_other_node_by_no_edge_gives_503_at_once(nodes)
     while ana.status is None:
         nodes.run(0.1)
     assert (ana.status, nodes.first.loop.time() - began < 1) == (503, True)
+
+
+def test_a_caller_gets_503_while_the_database_does_not_tell_the_phones_of_the_called_line(nodes):
+    ana, beka, _ = phones(nodes)  # beka registered at the first node
+    nodes.pin(ana, "two")
+    bindings = nodes["two"].switch.node.bindings
+    reads = bindings._run
+
+    async def slowly(*what):
+        await asyncio.sleep(5.0)
+        return await reads(*what)
+
+    bindings._run = slowly
+    ana.call(BEKA)
+    nodes.run(3)
+    assert ana.status == 503  # 480 would say that nobody is there
+    nodes.run(3)
+    bindings._run = reads
+    assert talk(nodes, ana, beka).sip_status == 200

@@ -193,7 +193,7 @@ class Ring:
         Args:
             places: octets from the beginning of the first buffer.
         """
-        self._submit(self._sends(fds, places, lengths))
+        self._submit(self._sends(fds, places + self._buffers_at, lengths))
 
     def send_to(
         self,
@@ -204,23 +204,31 @@ class Ring:
         target_lengths: np.ndarray,
     ) -> None:
         """The same to addresses in memory; those at 0 are the peers of connected sockets."""
-        orders = self._sends(fds, places, lengths)
+        orders = self._sends(fds, places + self._buffers_at, lengths)
         orders["target"], orders["target_length"] = targets, target_lengths
         self._submit(orders)
 
-    def _sends(self, fds: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def _sends(fds: np.ndarray, addresses: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         orders = np.zeros(len(fds), _SUBMISSION)
         orders["operation"], orders["flags"] = _SEND, _SILENT_SUCCESS
         orders["message_flags"], orders["mark"] = _DONT_WAIT, SENT
-        orders["fd"], orders["address"] = fds, places + self._buffers_at
+        orders["fd"], orders["address"] = fds, addresses
         orders["length"] = lengths
         return orders
+
+    def send_octets(self, fds: list[int], packets: list[bytes]) -> None:
+        """The same of octets that are in none of the buffers."""
+        octets = np.frombuffer(b"".join(packets), np.uint8)
+        lengths = np.fromiter(map(len, packets), np.int64, len(packets))
+        addresses = lengths.cumsum() - lengths + octets.ctypes.data
+        self._submit(self._sends(np.array(fds), addresses, lengths))
 
     def can_send_to(self, fd: int, target: bytes) -> bool:
         """True if the system sends to addresses (Linux 6.1); tried with an empty datagram. To be
         asked before anything is received."""
         address = np.frombuffer(target, np.uint8)
-        order = self._sends(np.array([fd]), np.array([0]), np.array([0]))
+        order = self._sends(np.array([fd]), np.array([self._buffers_at]), np.array([0]))
         order["flags"] = 0
         order["target"], order["target_length"] = address.ctypes.data, len(target)
         self._submit(order)

@@ -1,5 +1,6 @@
 """The fast way of many directions at once: all packets of a turn are received, forwarded and
-counted together, by io_uring and numpy, so that hardly anything is done for a single packet.
+counted together, by io_uring and numpy, so that hardly anything is done for a single packet. So are
+those that the sound tier alone hears.
 
 What is out of the ordinary (another source, a jump of the sequence numbers) goes by
 :meth:`ReceivedStream.count`, and so does the first packet of all. SRTP is opened and sealed packet
@@ -12,8 +13,9 @@ import errno
 
 import numpy as np
 
+from rtp.inbound import InboundSound
 from rtp.io_uring import BUFFER_SHIFT, GOES_ON, HAS_BUFFER, NAMES_AT, SENT, Ring
-from rtp.lanes import SecureLane
+from rtp.lanes import ListeningLane, SecureLane
 from rtp.latch import Address
 from rtp.packet import HEADER_BYTES
 from rtp.relay import RelaySide
@@ -25,6 +27,8 @@ from rtp.srtp import MAX_OCTETS, Srtp, memory_at, open_in_place, seal_in_place
 BUFFERS = 2048
 """Packets that may come in one turn; 20 ms of 1,000 calls."""
 FIRST_SLOTS = 256
+NOWHERE = -1
+"""In place of the descriptor by which packets leave."""
 _HEADER = np.dtype(
     [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
 )
@@ -43,6 +47,7 @@ _COUNTS = np.dtype(
         ("clock_rate", "i8"),
         ("ahead", "i8"),
         ("last", "i8"),
+        ("heard", "?"),
         ("secure", "?"),
         ("opens", "?"),
         ("renumbers", "?"),
@@ -105,7 +110,8 @@ class RingLanes:
         """Packets that aren't plain RTP, like multiplexed RTCP, with the descriptor at which they
         arrived, and the source if that isn't connected."""
         self.failed: list[tuple[int, int, ReceivedStream | None]] = []
-        """As they were opened: lanes that can't go on in this way; None for those with SRTP."""
+        """As they were opened: lanes that can't go on in this way; None for those with SRTP, and
+        those that lead to the sound tier."""
         self._lanes: dict[int, _Lane] = {}
         self._to: dict[int, int] = {}
         """Lanes by the descriptor by which packets leave."""
@@ -115,6 +121,9 @@ class RingLanes:
         self._opens: dict[int, Srtp] = {}
         self._seals: dict[int, Srtp] = {}
         """Lanes with SRTP by their slots, what opens their packets, and what seals them."""
+        self._heard: dict[int, InboundSound] = {}
+        """The sound tier's ears, by the slots of the lanes that lead to them."""
+        self._view = memoryview(self._ring.buffers.reshape(-1))
         self._slots = np.zeros(0, _COUNTS)
         self._sources = np.zeros((0, _ADDRESS_WORDS), np.uint64)
         self._targets = np.zeros((0, _ADDRESS_WORDS), np.uint64)
@@ -125,9 +134,18 @@ class RingLanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    @property
+    def listening(self) -> int:
+        """Lanes that lead to the sound tier."""
+        return len(self._heard)
+
     def can_send_to(self, fd: int, target: bytes) -> bool:
         """True if lanes may lead to sockets that aren't connected; asked before the first one."""
         return self._ring.can_send_to(fd, target)
+
+    def send_together(self, fds: list[int], packets: list[bytes]) -> None:
+        """Send packets that aren't of lanes from connected sockets."""
+        self._ring.send_octets(fds, packets)
 
     def close(self) -> None:
         """Give the ring back to the system."""
@@ -141,44 +159,52 @@ class RingLanes:
         target = b"" if lane.target is None else address_octets(lane.target)
         if source is None or target is None:
             return False
-        self._open(fd, lane.out_fd, lane.side.stream, lane, source, target)
+        slot = self._open(fd, lane.out_fd, lane.side.stream, source, target)
+        row = self._slots[slot]
+        self._secure[slot], row["secure"], row["renumbers"] = lane, True, lane.renumbers
+        if lane.opens is not None:
+            self._opens[slot], row["opens"] = lane.opens, True
+        if lane.seals is not None:
+            self._seals[slot], row["seals"] = lane.seals, True
         return True
 
     def open(self, fd: int, out_fd: int, stream: ReceivedStream) -> None:
         """Pass on what comes to one connected socket by another one."""
-        self._open(fd, out_fd, stream, None, b"", b"")
+        self._open(fd, out_fd, stream, b"", b"")
+
+    def open_listening(self, fd: int, lane: ListeningLane) -> None:
+        """Let the sound tier hear what comes to a connected socket."""
+        slot = self._open(fd, NOWHERE, lane.stream, b"", b"")
+        self._heard[slot], self._slots["heard"][slot] = lane.inbound, True
 
     def _open(
         self,
         fd: int,
         out_fd: int,
         stream: ReceivedStream,
-        secure: SecureLane | None,
         source: bytes,
         target: bytes,
-    ) -> None:
+    ) -> int:
+        """The slot of a new lane: one that passes on what comes as it is."""
         if not self._free:
             self._grow()
         slot = self._free.pop()
         self._last_mark += 1
         lane = _Lane(self, slot, self._last_mark << 32 | slot, fd, out_fd, stream)
         self._lanes[fd] = self._by_slot[slot] = lane
-        self._to[out_fd] = fd
+        if out_fd != NOWHERE:
+            self._to[out_fd] = fd
         row = self._slots[slot]
         row["mark"], row["fd"], row["out_fd"] = lane.mark, fd, out_fd
-        row["secure"], row["target_length"] = secure is not None, len(target)
+        row["target_length"] = len(target)
         row["at"] = NAMES_AT + self._name_octets if source else 0
-        row["opens"] = row["seals"] = row["renumbers"] = False
-        if secure is not None:
-            self._secure[slot], row["renumbers"] = secure, secure.renumbers
-            if secure.opens is not None:
-                self._opens[slot], row["opens"] = secure.opens, True
-            if secure.seals is not None:
-                self._seals[slot], row["seals"] = secure.seals, True
+        row["heard"] = row["secure"] = False
+        row["opens"] = row["renumbers"] = row["seals"] = False
         self._sources[slot], self._targets[slot] = _words(source), _words(target)
         self._go_on_from(slot, stream)
         stream.elsewhere = lane.news
         self._receive(np.array([slot]))
+        return slot
 
     def close_lane(self, fd: int) -> bool:
         """Leave a socket alone, with what wasn't fetched yet. Whether it had a lane."""
@@ -187,11 +213,12 @@ class RingLanes:
             return False
         self._ring.cancel(lane.mark)
         self.pass_on(self._now)
-        del self._lanes[fd], self._to[lane.out_fd]
+        del self._lanes[fd]
+        self._to.pop(lane.out_fd, None)
         lane.stream.catch_up()
         lane.stream.elsewhere = None
         self._by_slot[lane.slot] = None
-        for by_slot in (self._secure, self._opens, self._seals):
+        for by_slot in (self._secure, self._opens, self._seals, self._heard):
             by_slot.pop(lane.slot, None)
         self._slots["mark"][lane.slot] = 0
         self._free.append(lane.slot)
@@ -264,8 +291,22 @@ class RingLanes:
             self._set_aside(slots[~plain], buffers[~plain], sizes[~plain])
             slots, buffers, heads, sizes = slots[plain], buffers[plain], heads[plain], sizes[plain]
         places = buffers * self._ring.buffers.shape[1]
-        self._ring.send(self._slots["out_fd"][slots], places, sizes)
+        heard = self._slots["heard"][slots]
+        if heard.any():
+            self._hear(slots[heard], places[heard], heads[heard], sizes[heard])
+        if not heard.all():
+            passed = ~heard
+            self._ring.send(self._slots["out_fd"][slots[passed]], places[passed], sizes[passed])
         self._count(slots, heads, sizes, now)
+
+    def _hear(
+        self, slots: np.ndarray, places: np.ndarray, heads: np.ndarray, sizes: np.ndarray
+    ) -> None:
+        for slot, at, size, (first, second, _, timestamp, ssrc) in zip(
+            slots.tolist(), places.tolist(), sizes.tolist(), heads.tolist(), strict=True
+        ):
+            data = self._view[at : at + size].tobytes()
+            self._heard[slot].take(data, first, second, timestamp, ssrc)
 
     def _take_secure(
         self, slots: np.ndarray, buffers: np.ndarray, sizes: np.ndarray, now: float
@@ -371,7 +412,8 @@ class RingLanes:
             if result >= 0 or -result in _REPEATED:
                 again.append(lane.slot)
             else:
-                stream = None if lane.slot in self._secure else lane.stream
+                passes = lane.slot not in self._secure and lane.slot not in self._heard
+                stream = lane.stream if passes else None
                 self.failed.append((lane.fd, lane.out_fd, stream))
         if again:
             self._receive(np.array(again))

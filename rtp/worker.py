@@ -6,6 +6,7 @@ Started by :mod:`rtp.client` as ``python -m rtp.worker --fd N``; ends when its c
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import random
 import resource
@@ -18,6 +19,10 @@ from rtp.control import MAX_RECORD_BYTES, Start, StartFailed, decode_to_worker
 from rtp.control_channel import ControlChannel
 from rtp.ports import PortPool
 from rtp.worker_loop import Worker
+
+KEPT_BYTES = 32 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Of malloc.h."""
 
 
 def main() -> int:
@@ -38,6 +43,7 @@ def serve(channel: socket.socket) -> None:
     if start is None:
         return
     raise_file_limit()
+    keep_memory()
     epoll = select.epoll()
     control = ControlChannel(channel, epoll)
     try:
@@ -72,6 +78,15 @@ def raise_file_limit() -> None:
     """Allow as many sockets as the system lets us: each call takes four."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def keep_memory() -> None:
+    """Have freed memory kept for the next tick: the arrays of all members of all rooms are large
+    enough to be given back to the system each time, which costs a page fault for each 4 KB."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 if __name__ == "__main__":

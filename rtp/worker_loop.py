@@ -34,7 +34,7 @@ from rtp.packet import HEADER, is_rtp
 from rtp.ports import PortPool
 from rtp.ring_lanes import RingLanes, ring_lanes
 from rtp.sockets import MediaSocket, UdpSockets, can_send_to
-from rtp.sound import SoundTier
+from rtp.sound import Outgoing, SoundTier
 from rtp.stun import TCP_MARK
 
 MAX_DATAGRAM = 2048
@@ -48,6 +48,8 @@ MAX_DRAIN = 4096
 TICK_SECONDS = 0.001
 """Under load packets are fetched once in so long: waking for each would cost more than to forward
 it."""
+SENT_TOGETHER = 32
+"""From so many packets of a tick on they are sent together."""
 BATCH_TICK_SECONDS = 0.002
 """The interval of a batch, where packets are forwarded together: the more packets, the better."""
 TICK_FROM_PACKETS = 4
@@ -107,6 +109,7 @@ class Worker:
         self._renumbered: dict[int, RenumberedLane] = {}
         self._secure: dict[int, SecureLane] = {}
         self._listening: dict[int, ListeningLane] = {}
+        """Those whose packets aren't received together with others yet."""
         self._unsettled: list[tuple[float, int]] = []
         """A heap of when to look which session's latches have settled."""
         self._controlled_at = 0.0
@@ -164,7 +167,10 @@ class Worker:
             self._tick(time.monotonic(), POLL_SECONDS)
         self._housekeep(now)
         if self._ticks:
-            time.sleep(max(0.0, now + self._tick_seconds - time.monotonic()))
+            ends_at = now + self._tick_seconds
+            if self._engine.tick_due_at is not None:
+                ends_at = min(ends_at, self._engine.tick_due_at)
+            time.sleep(max(0.0, ends_at - time.monotonic()))
 
     def _timeout(self, now: float) -> float:
         due_at = self._engine.tick_due_at
@@ -189,7 +195,10 @@ class Worker:
             time.sleep(due_at - now)
             now = time.monotonic()
         by_port, write = self._sockets.by_port, os.write
-        for port, data, target in self._engine.tick(now):
+        outgoing = self._engine.tick(now)
+        if self._ring is not None and len(outgoing) >= SENT_TOGETHER:
+            outgoing = self._send_together(self._ring, outgoing)
+        for port, data, target in outgoing:
             out = by_port[port]
             try:
                 if out.peer == target:
@@ -200,6 +209,24 @@ class Worker:
                     out.socket.sendto(data, target)
             except OSError:
                 continue  # no route, or a full buffer, or an ICMP error: lost, as on any network
+
+    def _send_together(self, ring: RingLanes, outgoing: list[Outgoing]) -> list[Outgoing]:
+        """Send the packets of a tick that leave by connected sockets; the others."""
+        by_port = self._sockets.by_port
+        fds: list[int] = []
+        packets: list[bytes] = []
+        others: list[Outgoing] = []
+        for packet in outgoing:
+            port, data, target = packet
+            out = by_port[port]
+            if out.peer == target:
+                fds.append(out.fd)
+                packets.append(data)
+            else:
+                others.append(packet)
+        if fds:
+            ring.send_together(fds, packets)
+        return others
 
     def _forward(self, events: list[tuple[int, int]], now: float) -> None:
         lanes = self._lanes
@@ -441,7 +468,8 @@ class Worker:
                     self._careful(media_socket, data, now)
                 else:
                     self._pass_on(media_socket.port, data, source, now)
-        if self._relayed < (self._start.batch_from or 0):
+        listening = len(self._listening) + ring.listening
+        if self._relayed + listening < (self._start.batch_from or 0):
             return
         ends_at = time.monotonic() + MOVE_SECONDS
         while self._single and time.monotonic() < ends_at:
@@ -449,6 +477,10 @@ class Worker:
             del self._lanes[fd]
             self._epoll.unregister(fd)
             ring.open(fd, lane.out_fd, lane.stream)
+        while self._listening and time.monotonic() < ends_at:
+            fd, heard = self._listening.popitem()
+            self._epoll.unregister(fd)
+            ring.open_listening(fd, heard)
         while self._single_secure and time.monotonic() < ends_at:
             fd = self._single_secure.pop()
             if ring.open_secure(fd, self._secure[fd]):
@@ -458,7 +490,7 @@ class Worker:
     @property
     def _relayed(self) -> int:
         """Directions that the worker itself passes on."""
-        batched = 0 if self._ring is None else len(self._ring)
+        batched = 0 if self._ring is None else len(self._ring) - self._ring.listening
         single = len(self._lanes) + len(self._renumbered) + len(self._secure)
         return single - len(self._fast_path) + batched
 

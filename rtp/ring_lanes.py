@@ -123,7 +123,7 @@ class RingLanes:
         """Lanes with SRTP by their slots, what opens their packets, and what seals them."""
         self._heard: dict[int, InboundSound] = {}
         """The sound tier's ears, by the slots of the lanes that lead to them."""
-        self._view = memoryview(self._ring.buffers.reshape(-1))
+        self._view = self._ring.buffers.reshape(-1).data
         self._slots = np.zeros(0, _COUNTS)
         self._sources = np.zeros((0, _ADDRESS_WORDS), np.uint64)
         self._targets = np.zeros((0, _ADDRESS_WORDS), np.uint64)
@@ -145,7 +145,8 @@ class RingLanes:
 
     def send_together(self, fds: list[int], packets: list[bytes]) -> None:
         """Send packets that aren't of lanes from connected sockets."""
-        self._ring.send_octets(fds, packets)
+        if fds:
+            self._ring.send_octets(fds, packets)
 
     def close(self) -> None:
         """Give the ring back to the system."""

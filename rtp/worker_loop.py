@@ -41,8 +41,7 @@ MAX_DATAGRAM = 2048
 """RTP keeps under the MTU; what is longer is cut."""
 MAX_EVENTS = 512
 MORE_POLLS = 7
-"""Polls of a turn beyond the first, as long as each is full: with a tick in each turn, a turn that
-reads fewer packets than come in 20 ms never catches up."""
+"""Further polls of a turn with a tick, while they are full: it must read what comes in 20 ms."""
 MAX_DRAIN = 4096
 """Packets read from one socket in a row before it is connected all the same."""
 TICK_SECONDS = 0.001
@@ -213,9 +212,7 @@ class Worker:
     def _send_together(self, ring: RingLanes, outgoing: list[Outgoing]) -> list[Outgoing]:
         """Send the packets of a tick that leave by connected sockets; the others."""
         by_port = self._sockets.by_port
-        fds: list[int] = []
-        packets: list[bytes] = []
-        others: list[Outgoing] = []
+        fds, packets, others = list[int](), list[bytes](), list[Outgoing]()
         for packet in outgoing:
             port, data, target = packet
             out = by_port[port]
@@ -224,8 +221,7 @@ class Worker:
                 packets.append(data)
             else:
                 others.append(packet)
-        if fds:
-            ring.send_together(fds, packets)
+        ring.send_together(fds, packets)
         return others
 
     def _forward(self, events: list[tuple[int, int]], now: float) -> None:

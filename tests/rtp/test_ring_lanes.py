@@ -7,6 +7,9 @@ import socket
 
 import pytest
 
+from rtp.inbound import InboundSound
+from rtp.jitter_buffer import RESERVE
+from rtp.lanes import ListeningLane
 from rtp.packet import HEADER
 from rtp.ring_lanes import BUFFERS, RingLanes
 from rtp.source import ReceivedStream
@@ -239,3 +242,52 @@ def test_more_lanes_than_at_first(ring, sockets):
             assert way.heard() == [packet(1)]
             assert ring.close_lane(way.came.fileno())
     assert all(way.stream.packets == 3 for way in ways)
+
+
+def test_what_the_sound_tier_hears_is_received_and_counted_like_what_is_passed_on(ring, sockets):
+    """Two members of a room and a call beside them, in one turn."""
+    ways = [Way(sockets) for _ in range(3)]
+    ears = [InboundSound(), InboundSound()]
+    for way, inbound in zip(ways, ears, strict=False):
+        ring.open_listening(way.came.fileno(), ListeningLane(inbound, way.stream))
+    ways[2].open(ring)
+    assert (len(ring), ring.listening) == (3, 2)
+    for number in range(4):
+        for way in ways:
+            way.speaker.send(packet(number, 160 * number))
+    assert ring.pass_on(1.0) == 12
+    assert [len(way.heard()) for way in ways] == [0, 0, 4]
+    for way in ways:
+        way.stream.catch_up()
+        assert (way.stream.packets, way.stream.extended_highest) == (4, 3)
+    for inbound in ears:
+        assert inbound.buffer.waiting == 4 * 160 + RESERVE
+    assert ring.close_lane(ways[0].came.fileno())
+    assert (len(ring), ring.listening) == (2, 1)
+    ways[0].speaker.send(packet(4))
+    assert ring.pass_on(1.1) == 0
+
+
+def test_a_report_at_a_listening_lane_is_left_to_the_worker(ring, sockets):
+    way = Way(sockets)
+    ring.open_listening(way.came.fileno(), ListeningLane(InboundSound(), way.stream))
+    report = b"\x80\xc8" + bytes(26)
+    way.speaker.send(report)
+    assert ring.pass_on(1.0) == 1
+    assert ring.unusual == [(way.came.fileno(), report, None)]
+
+
+def test_packets_of_no_lane_are_sent_together(ring, sockets):
+    ways = [Way(sockets) for _ in range(3)]
+    packets = [packet(number) + bytes(number) for number in range(3)]
+    ring.send_together([way.leaves.fileno() for way in ways], packets)
+    ring.send_together([], [])
+    assert [way.heard() for way in ways] == [[data] for data in packets]
+
+
+def test_a_packet_to_a_phone_that_is_gone_stops_no_other(ring, sockets):
+    gone, there = Way(sockets), Way(sockets)
+    gone.listener.close()
+    for _ in range(3):
+        ring.send_together([gone.leaves.fileno(), there.leaves.fileno()], [packet(0), packet(1)])
+    assert there.heard() == [packet(1)] * 3

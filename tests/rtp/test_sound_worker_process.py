@@ -169,21 +169,34 @@ def test_a_worker_that_dies_fails_what_was_awaited_of_it(tmp_path):
     with_workers(story)
 
 
-def test_a_conference_in_one_worker():
-    async def story(media):
-        ann, bea, cid = [await caller_on(media) for _ in range(3)]
-        for member in (ann, bea, cid):
-            member.session.hear("a", "room", 1)
-        silence = np.zeros(50 * FRAME, np.int16)
-        await asyncio.gather(ann.talk(TONE[: 50 * FRAME]), bea.talk(silence), cid.talk(silence))
-        await asyncio.gather(bea.hear(0.1), cid.hear(0.1))
-        for listener in (bea, cid):
-            starts = (0, 20 * FRAME, 35 * FRAME)
-            assert any(holds(listener.heard, TONE[at : at + 12 * FRAME]) for at in starts)
-        ann.listen()
-        assert np.abs(ann.heard).max() == 0
+@pytest.mark.parametrize(
+    ("rooms", "batch_from"), [(1, None), (12, 1)], ids=["one", "twelve in batches"]
+)
+def test_conferences_of_three_in_one_worker(rooms, batch_from):
+    """The first of each room speaks; with twelve rooms a tick sends enough to do it at once."""
 
-    with_workers(story)
+    async def story(media):
+        silence = np.zeros(50 * FRAME, np.int16)
+        parts, talks = [], []
+        for room in range(rooms):
+            ann, bea, cid = [await caller_on(media) for _ in range(3)]
+            for member in (ann, bea, cid):
+                member.session.hear("a", "room", 1 + room)
+            talks += [ann.talk(TONE[: 50 * FRAME]), bea.talk(silence), cid.talk(silence)]
+            parts.append((ann, bea, cid))
+        await asyncio.gather(*talks)
+        await asyncio.sleep(0.1)
+        for ann, *listeners in parts:
+            for listener in listeners:
+                listener.listen()
+                starts = (0, 20 * FRAME, 35 * FRAME)
+                assert any(holds(listener.heard, TONE[at : at + 12 * FRAME]) for at in starts)
+            ann.listen()
+            assert np.abs(ann.heard).max() == 0
+        figures = await parts[0][0].session.close()
+        assert (figures.a.packets, figures.a.lost) == (50, 0)
+
+    with_workers(story, batch_from=batch_from)
 
 
 def test_a_call_that_is_listened_to_comes_back_to_the_fast_lane():

@@ -43,6 +43,7 @@ def test_early_media_that_must_be_acknowledged(lines):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_a_long_call_is_refreshed_by_update_in_time(lines):
     """Half an interval in earnest: 90 seconds is the shortest that there is."""
     patience = ("-timeout", "90s")

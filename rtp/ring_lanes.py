@@ -22,7 +22,7 @@ from rtp.relay import RelaySide
 from rtp.sequence import MAX_DROPOUT, MAX_MISORDER
 from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets, address_of
 from rtp.source import MAX_TRANSIT_STEP_SECONDS, Counted, ReceivedStream
-from rtp.srtp import MAX_OCTETS, Srtp, memory_at, open_in_place, seal_in_place
+from rtp.srtp import MAX_OCTETS, InPlace, Srtp, memory_at, open_in_place, seal_in_place
 
 BUFFERS = 2048
 """Packets that may come in one turn; 20 ms of 1,000 calls."""
@@ -354,15 +354,9 @@ class RingLanes:
         one that isn't authentic."""
         clear, opens = sizes.copy(), self._slots["opens"][slots]
         if opens.any():
-            heads = heads[opens]
-            clear[opens] = open_in_place(
-                [self._opens[slot] for slot in slots[opens].tolist()],
-                self._memory,
-                places[opens].tolist(),
-                sizes[opens],
-                heads["sequence"].tolist(),
-                heads["ssrc"].tolist(),
-            )
+            sides = [self._opens[slot] for slot in slots[opens].tolist()]
+            packets = self._in_place(places[opens], sizes[opens], heads[opens])
+            clear[opens] = open_in_place(sides, packets)
             for slot in slots[clear == 0].tolist():
                 self._secure[slot].side.strays += 1
         renumbers = self._slots["renumbers"][slots] & (clear > 0)
@@ -376,16 +370,14 @@ class RingLanes:
         """Octets of packets as they are to be sent; 0 for one that may not be."""
         sealed, seals = clear.copy(), self._slots["seals"][slots] & (clear > 0)
         if seals.any():
-            heads = heads[seals]
-            sealed[seals] = seal_in_place(
-                [self._seals[slot] for slot in slots[seals].tolist()],
-                self._memory,
-                places[seals].tolist(),
-                clear[seals],
-                heads["sequence"].tolist(),
-                heads["ssrc"].tolist(),
-            )
+            sides = [self._seals[slot] for slot in slots[seals].tolist()]
+            packets = self._in_place(places[seals], clear[seals], heads[seals])
+            sealed[seals] = seal_in_place(sides, packets)
         return sealed
+
+    def _in_place(self, places: np.ndarray, octets: np.ndarray, heads: np.ndarray) -> InPlace:
+        sequences, ssrcs = heads["sequence"].tolist(), heads["ssrc"].tolist()
+        return InPlace(self._memory, places.tolist(), octets, sequences, ssrcs)
 
     def _renumber(self, at: int, side: RelaySide) -> None:
         """Write the payload type that the other side knows."""

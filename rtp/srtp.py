@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pylibsrtp
@@ -189,54 +189,52 @@ def memory_at(octets: np.ndarray) -> Place:
     return ffi.from_buffer("unsigned char[]", octets) + 0
 
 
-def open_in_place(
-    sides: list[Srtp],
-    memory: Place,
-    places: list[int],
-    octets: np.ndarray,
-    sequences: list[int],
-    sources: list[int],
-) -> np.ndarray:
-    """Open packets of RTP where they stand, as :meth:`Srtp.open_rtp`.
+class InPlace(NamedTuple):
+    """Packets of RTP where they stand in memory, and what their headers say."""
+
+    memory: Place
+    places: list[int]
+    """Octets from there on to each packet."""
+    octets: np.ndarray
+    sequences: list[int]
+    sources: list[int]
+
+
+def open_in_place(sides: list[Srtp], packets: InPlace) -> np.ndarray:
+    """Open packets where they stand, as :meth:`Srtp.open_rtp`.
 
     Args:
         sides: the side that each packet comes from; the same one may stand there several times.
-        memory, places: the place of each packet is so many octets further on.
-        octets, sequences, sources: of each packet.
 
     Returns:
         The octets that each has then; 0 if it isn't authentic or came before.
     """
-    results = _in_place(_unprotect, [side._opens for side in sides], memory, places, octets)
+    results = _in_place(_unprotect, [side._opens for side in sides], packets)
     for side, sequence, source, result in zip(
-        sides, sequences, sources, results.tolist(), strict=True
+        sides, packets.sequences, packets.sources, results.tolist(), strict=True
     ):
         if result:
             _note(side._seen, sequence, source)
     return results
 
 
-def seal_in_place(
-    sides: list[Srtp],
-    memory: Place,
-    places: list[int],
-    octets: np.ndarray,
-    sequences: list[int],
-    sources: list[int],
-) -> np.ndarray:
-    """Seal packets of RTP where they stand, each at most MAX_OCTETS long, with room behind it for
-    the trailer; arguments as those of :func:`open_in_place`.
+def seal_in_place(sides: list[Srtp], packets: InPlace) -> np.ndarray:
+    """Seal packets where they stand, each at most MAX_OCTETS long, with room behind it for the
+    trailer.
+
+    Args:
+        sides: the side that each packet goes to.
 
     Returns:
         The octets that each has then; 0 if it can't be sealed, and must not be sent.
     """
     contexts = [
         side._seals if source in side._sources or side._admits(source) else None
-        for side, source in zip(sides, sources, strict=True)
+        for side, source in zip(sides, packets.sources, strict=True)
     ]
-    results = _in_place(_protect, contexts, memory, places, octets)
+    results = _in_place(_protect, contexts, packets)
     for side, sequence, source, result in zip(
-        sides, sequences, sources, results.tolist(), strict=True
+        sides, packets.sequences, packets.sources, results.tolist(), strict=True
     ):
         if side._sent is not None and result:
             _note(side._sent, sequence, source)
@@ -244,22 +242,18 @@ def seal_in_place(
 
 
 def _in_place(
-    change: Callable[[Place, Place, Place], int],
-    contexts: list[Place | None],
-    memory: Place,
-    places: list[int],
-    octets: np.ndarray,
+    change: Callable[[Place, Place, Place], int], contexts: list[Place | None], packets: InPlace
 ) -> np.ndarray:
     """Octets of packets after libsrtp has changed them; 0 without a context, or when it refuses.
 
     Lengths go to and come from libsrtp as one array: a pointer of its own for each packet would
     cost a quarter of the cipher.
     """
-    lengths = octets.astype(np.int32)
-    first = ffi.from_buffer("int[]", lengths) + 0
+    lengths = packets.octets.astype(np.int32)
+    first, memory = ffi.from_buffer("int[]", lengths) + 0, packets.memory
     faults = [
         1 if context is None else change(context, memory + place, first + index)
-        for index, (context, place) in enumerate(zip(contexts, places, strict=True))
+        for index, (context, place) in enumerate(zip(contexts, packets.places, strict=True))
     ]
     lengths[np.array(faults) != 0] = 0
     return lengths

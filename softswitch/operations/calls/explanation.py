@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from billing.facts.assignment import Assignments
 from billing.facts.coverage import Coverage, affordable_covered_ms, grown
@@ -25,8 +25,9 @@ from softswitch.control.values import Row
 from softswitch.operations.context import Context, capped, changed_numbers, rented_numbers
 from softswitch.operations.tariffs.tariffs import rate_row
 from softswitch.services.answering import answering
-from softswitch.subscribers.directory import Line
+from softswitch.subscribers.directory import Directory, Line
 from softswitch.subscribers.refusal import Refusal
+from softswitch.subscribers.stored_directory import StoredDirectory
 
 _ASKING = Request.build("INVITE", b"sip:x", ((b"From", b"<sip:x@x>"),))
 """An INVITE that asks for nothing special."""
@@ -46,7 +47,7 @@ def explain_call(
 
 
 def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int) -> list[Row]:
-    stages = stages_of(context, at_ms)
+    stages = stages_of_call(context, line, at_ms)
     caller = LineCaller(line)
     dialled = stages.number(stages.wanted(line, number))
     rows = [_row("numbering", f"{dialled.number} ({dialled.kind})")]
@@ -85,7 +86,7 @@ def _at_line(destination: ToLine) -> str:
 
 def quote_call(context: Context, line: Line, number: str, *, at_ms: int, seconds: int) -> Row:
     """The price of a line's call, and the trunk it would take. Raises Refusal."""
-    stages = stages_of(context, at_ms)
+    stages = stages_of_call(context, line, at_ms)
     caller = LineCaller(line)
     dialled = stages.number(stages.wanted(line, number))
     destination = stages.route(caller, dialled)
@@ -111,30 +112,62 @@ def _costs(priced: PricedRoute, at_ms: int, seconds: int) -> list[Row]:
     return rows
 
 
+def stages_of_call(context: Context, caller: Line, at_ms: int) -> Stages:
+    """The stages of admission over the database as it is, for what asks of one call and places
+    none: other lines, their accounts and phones are read when they are asked for."""
+    assignments = Assignments()
+
+    def read(line: Line) -> None:
+        account = context.billing.account(line.account_id)
+        if account is not None:
+            directory.put_account(account.id, account.status)
+            assignments.put_account(account.id, account.tariff)
+
+    directory = StoredDirectory(context.directory, read)
+    directory.put_lines([caller])
+    read(caller)
+
+    def phones(line: Line) -> tuple[Binding, ...]:
+        return tuple(context.directory.bindings(at_ms / 1000, logins=[line.login]))
+
+    return _stages_over(context, at_ms, directory, assignments, phones)
+
+
 def stages_of(context: Context, at_ms: int) -> Stages:
-    """The stages of admission over the database as it is, for what asks and places no call."""
+    """Likewise for what asks of many numbers: every line is in memory."""
     directory = context.directory.load()
     assignments = Assignments()
     for part in context.billing.account_terms():
         for account_id, status, tariff in part:
             directory.put_account(account_id, status)
             assignments.put_account(account_id, tariff)
+    by_login: dict[str, list[Binding]] = {}
+    for binding in context.directory.bindings(at_ms / 1000):
+        by_login.setdefault(binding.aor, []).append(binding)
+    return _stages_over(
+        context, at_ms, directory, assignments, lambda line: tuple(by_login.get(line.login, ()))
+    )
+
+
+def _stages_over(
+    context: Context,
+    at_ms: int,
+    directory: Directory,
+    assignments: Assignments,
+    phones: Callable[[Line], tuple[Binding, ...]],
+) -> Stages:
     with context.billing.reading() as connection:
         directory.rented.put(rented_numbers(connection))
         assignments.put(tariff_store.assignments(connection))
     for caps, spent in capped(context.billing, context.directory, at_ms):
         directory.caps.put(caps, spent)
     directory.changed_numbers = changed_numbers(context.billing)
-    bindings = context.directory.bindings(at_ms / 1000)
-    by_login: dict[str, list[Binding]] = {}
-    for binding in bindings:
-        by_login.setdefault(binding.aor, []).append(binding)
     return Stages(
         directory,
         context.plan,
         _Tariffs(context.billing),
         assignments,
-        lambda line: tuple(by_login.get(line.login, ())),
+        phones,
         lambda line: 0,
         _entitlements(context),
         services=answering(context.config.codes.by_code()),

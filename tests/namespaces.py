@@ -85,6 +85,11 @@ class Machines:
             finally:
                 _enter(home)
 
+    def run(self, name, *command):
+        """A program on one of them, to its end."""
+        with self.on(name):
+            return self._run(*command)
+
     def udp(self, name, host, port=0):
         """A socket on one of them."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

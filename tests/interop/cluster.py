@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from switchboard import Switchboard, free_ports, until
@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 EDGE_FILES = ROOT / "deploy" / "kamailio"
 EDGE = "127.0.0.10"
 NAMES = ("one", "two")
+HOSTS = dict.fromkeys(NAMES, "127.0.0.1")
 MODULES = sorted(Path("/usr/lib").glob("**/kamailio/modules"))
 
 
@@ -26,26 +27,37 @@ class Cluster:
         folder: an empty one.
         url: an empty database.
         lines: login to number and balance.
+        hosts: the nodes and their addresses.
     """
 
     def __init__(
-        self, folder: Path, url: str, lines: dict[str, tuple[str, str]], **settings: str
+        self,
+        folder: Path,
+        url: str,
+        lines: dict[str, tuple[str, str]],
+        hosts: Mapping[str, str] = HOSTS,
+        edge: str = EDGE,
+        **settings: str,
     ) -> None:
         self.folder = folder
-        (self.port,) = free_ports(1, EDGE)
+        self.host = edge
+        (self.port,) = free_ports(1, edge)
+        self.messages_in_2s = 1_000_000
+        """The edge's limit of what one address sends."""
         self.edge: subprocess.Popen | None = None
         os.environ["SOFTSWITCH_DATABASE__URL"] = url
         self.nodes: dict[str, Switchboard] = {}
-        for name in NAMES:
+        for name, host in hosts.items():
             home = folder / name
             home.mkdir()
             if not self.nodes:
                 Switchboard.create(home, lines)
             else:
-                shutil.copytree(self.nodes[NAMES[0]].folder, home, dirs_exist_ok=True)
+                first = next(iter(self.nodes.values()))
+                shutil.copytree(first.folder, home, dirs_exist_ok=True)
             self.nodes[name] = Switchboard(
-                home, SWITCH__NODE=name, CLUSTER__NODES=",".join(NAMES), SIP__EDGES=EDGE,
-                SIP__ALIASES=EDGE, GUARD__EXEMPT="", **settings,
+                home, host, SWITCH__NODE=name, CLUSTER__NODES=",".join(hosts), SIP__EDGES=edge,
+                SIP__ALIASES=edge, GUARD__EXEMPT="", **settings,
             )  # fmt: skip
 
     def start(self) -> None:
@@ -62,11 +74,11 @@ class Cluster:
         edge = edge.replace("listen=udp:127.0.0.1:5060\n", "")
         (home / "edge.cfg").write_text(edge)
         site = [
-            f'#!substdef "!EDGE_ADDRESS!{EDGE}!g"',
+            f'#!substdef "!EDGE_ADDRESS!{self.host}!g"',
             f'#!substdef "!MODULE_FOLDER!{MODULES[0]}!g"',
             f'#!substdef "!DISPATCHER_LIST!{home}/dispatcher.list!g"',
             f'#!substdef "!CONTROL_SOCKET!{home}/ctl!g"',
-            '#!substdef "!MESSAGES_IN_2S!1000000!g"',
+            f'#!substdef "!MESSAGES_IN_2S!{self.messages_in_2s}!g"',
         ]
         (home / "edge-site.cfg").write_text("\n".join(site) + "\n")
         nodes = [f"1 sip:{node.host}:{node.port} 0 0\n" for node in self.nodes.values()]
@@ -79,12 +91,16 @@ class Cluster:
             )  # fmt: skip
         until(lambda: f":{self.port:04X}" in Path("/proc/net/udp").read_text(), "the edge listens")
 
-    def serving(self) -> set[str]:
-        """The nodes to which the edge gives calls."""
-        told = subprocess.run(
-            ["kamcmd", "-s", f"unix:{self.folder}/edge/ctl", "dispatcher.list"],
+    def ask_edge(self, *command: str) -> str:
+        """What the edge answers to an operator's command."""
+        return subprocess.run(
+            ["kamcmd", "-s", f"unix:{self.folder}/edge/ctl", *command],
             capture_output=True, text=True, timeout=10,
         ).stdout  # fmt: skip
+
+    def serving(self) -> set[str]:
+        """The nodes to which the edge gives calls."""
+        told = self.ask_edge("dispatcher.list")
         found = set()
         for part in told.split("URI:")[1:]:
             port = int(part.split()[0].split(";")[0].rpartition(":")[2])
@@ -101,9 +117,13 @@ class Cluster:
         try:
             yield self
         finally:
-            if self.edge is not None:
-                self.edge.terminate()
-                self.edge.wait(10)
-            for board in self.nodes.values():
-                if board.process is not None:
-                    board.stop()
+            self.stop()
+
+    def stop(self) -> None:
+        """End the edge and all nodes."""
+        if self.edge is not None:
+            self.edge.terminate()
+            self.edge.wait(10)
+        for board in self.nodes.values():
+            if board.process is not None:
+                board.stop()

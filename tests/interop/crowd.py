@@ -295,17 +295,17 @@ class Crowd:
         began, station = self._loop.time(), phone.station
         call = f"r-{phone.login}"
 
-        async def ask(credentials: str) -> bytes | None:
+        async def ask(given: str) -> bytes | None:
             self._cseq[phone.login] += 1
             return await self._ask(
                 station, "REGISTER", f"sip:{DOMAIN}", phone, f"<sip:{phone.login}@{DOMAIN}>",
-                call, self._cseq[phone.login], f"{credentials}Expires: 3600\r\n",
+                call, self._cseq[phone.login], f"{given}Expires: 3600\r\n",
             )  # fmt: skip
 
         final = await ask("")
         if _status(final) == 401:
             assert final is not None
-            final = await ask(_credentials(final, phone.login, "REGISTER", f"sip:{DOMAIN}"))
+            final = await ask(credentials(final, phone.login, "REGISTER", f"sip:{DOMAIN}"))
         kind = _kind(final)
         self.registrations[kind] += 1
         if kind != "200":
@@ -330,17 +330,17 @@ class Crowd:
         station, began = caller.station, self._loop.time()
         call = f"c{next(self._count)}x{station.port}"
         uri = f"sip:{callee.number}@{DOMAIN}"
-        final, cseq, credentials = None, 0, ""
+        final, cseq, given = None, 0, ""
         while cseq < 2:
             cseq += 1
             final = await self._ask(
-                station, "INVITE", uri, caller, f"<{uri}>", call, cseq, credentials,
+                station, "INVITE", uri, caller, f"<{uri}>", call, cseq, given,
                 _description(station.host).decode(),
             )  # fmt: skip
             if _status(final) != 401:
                 break
             assert final is not None
-            credentials = _credentials(final, caller.login, "INVITE", uri)
+            given = credentials(final, caller.login, "INVITE", uri)
         if _status(final) != 200:
             return f"refused {_kind(final)}"
         assert final is not None
@@ -400,8 +400,11 @@ class Crowd:
         return branch, text.encode()
 
 
-def _credentials(challenge: bytes, login: str, method: str, uri: str) -> str:
-    value = answer(_CHALLENGE.findall(challenge), login, PASSWORD, method, uri.encode(), cnonce="c")
+def credentials(
+    challenge: bytes, login: str, method: str, uri: str, password: str = PASSWORD
+) -> str:
+    """The Authorization of a request that was challenged."""
+    value = answer(_CHALLENGE.findall(challenge), login, password, method, uri.encode(), cnonce="c")
     return f"Authorization: {value.decode()}\r\n"
 
 

@@ -163,4 +163,4 @@ class Legs(Struct, eq=False, kw_only=True):
 
     def take_info(self, side: Side) -> None:
         """Note if a leg takes keys in INFO, as far as it has said so."""
-        self.media.takes_info[side] = RELAY_TYPE in self.leg(side).peer.info_types
+        self.media.takes_info(side, RELAY_TYPE in self.leg(side).peer.info_types)

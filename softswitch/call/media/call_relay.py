@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from rtp.figures import SessionFigures
 from rtp.session import MediaError, MediaSession
-from softswitch.call.media.media import CallMedia, Side
+from softswitch.call.media.media import CallMedia
 
 if TYPE_CHECKING:
     from rtp.control import Certificate
@@ -84,8 +84,9 @@ class CallRelay(Struct, eq=False):
         """
         assert self.session is not None
         self.session.owner = owner
-        known: dict[Side, LegSecurity] = {} if caller is None else {"a": caller}
-        self.media = CallMedia(self.session, self.address, self.origin_id, known, self._transcodes)
+        self.media = CallMedia(self.session, self.address, self.origin_id, self._transcodes)
+        if caller is not None:
+            self.media.join("a", caller)
 
     async def move(self, session: MediaSession) -> None:
         """Go on in another session; the figures of the first are kept."""

@@ -64,6 +64,23 @@ class _Place(TypedDict):
     port: int
 
 
+class _Terms(Struct, eq=False):
+    """The terms of one side of a call."""
+
+    security: LegSecurity | None = None
+    """Of its leg, once that is known."""
+    version: int = 0
+    """Of our last description for it."""
+    codecs: tuple[Codec, ...] | None = None
+    """Those in its last description."""
+    offered: tuple[Codec, ...] = ()
+    """Our last offer to it, if it hasn't made an offer since."""
+    told: Formats | None = None
+    """The formats that the relay has for it."""
+    takes_info: bool = False
+    """Its phone has announced keys in INFO, or sent one."""
+
+
 FAX_CODEC = "T38"
 """The codec of a call that was used for a T.38 fax, as its CDR names it."""
 
@@ -74,24 +91,16 @@ class CallMedia(Struct, eq=False):
     Args:
         _address: the switch's IP, to which both phones send.
         _origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
-        _security: of each side's leg, as far as it is known yet.
+        _a, _b: what is known of each side.
         _may_transcode: whether sides that share no codec may talk by way of the sound tier.
     """
 
     session: MediaSession
     _address: str
     _origin_id: int
-    _security: dict[Side, LegSecurity]
     _may_transcode: bool = True
-    _versions: dict[Side, int] = field(default_factory=lambda: {"a": 0, "b": 0})
-    _codecs: dict[Side, tuple[Codec, ...]] = field(default_factory=dict)
-    """The codecs in each side's last description."""
-    _offered: dict[Side, tuple[Codec, ...]] = field(default_factory=dict)
-    """Our last offer to each side that hasn't made an offer since."""
-    _told: dict[Side, Formats] = field(default_factory=dict)
-    """The formats that the relay has for each side."""
-    takes_info: dict[Side, bool] = field(default_factory=dict)
-    """Sides whose phones have announced keys in INFO, or sent one."""
+    _a: _Terms = field(default_factory=_Terms)
+    _b: _Terms = field(default_factory=_Terms)
     transcodes: bool = False
     """The sides share no codec, so the sound tier stands between them."""
     _sound_codec: str | None = None
@@ -107,17 +116,29 @@ class CallMedia(Struct, eq=False):
     def move(self, session: MediaSession) -> None:
         """Continue in another relay session, which knows neither side yet."""
         self.session = session
-        self._codecs.clear()
-        self._told.clear()
+        for terms in (self._a, self._b):
+            terms.codecs = terms.told = None
         self.transcodes = False
 
     def join(self, side: Side, security: LegSecurity) -> None:
         """Another leg is on a side now, and has its own keys."""
-        self._security[side] = security
+        (self._a if side == "a" else self._b).security = security
+
+    def takes_info(self, side: Side, takes_info: bool) -> None:
+        """Note if a side's phone has announced keys in INFO, or sent one."""
+        (self._a if side == "a" else self._b).takes_info = takes_info
+
+    def _secured(self, side: Side) -> LegSecurity:
+        security = (self._a if side == "a" else self._b).security
+        assert security is not None
+        return security
+
+    def _terms(self, side: Side) -> _Terms:
+        return self._a if side == "a" else self._b
 
     def suite(self, side: Side) -> str | None:
         """The SRTP suite of a side; None without SRTP."""
-        security = self._security.get(side)
+        security = self._terms(side).security
         if security is None:
             return None
         by_dtls = None if security.web is None else self.session.keyed.get(side)
@@ -156,7 +177,7 @@ class CallMedia(Struct, eq=False):
         description = SessionDescription.parse(body)
         if is_fax_alone(description):
             return description
-        return _usable(keep_removed(description, self._codecs.get(side, ())))
+        return _usable(keep_removed(description, self._terms(side).codecs or ()))
 
     def describe(
         self,
@@ -182,15 +203,15 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488; an answer can't be as secure as it must be.
         """
-        security = security or self._security[side]
+        security = security or self._secured(side)
         text = self._describe_plainly(side, heard, direction, answering, before, wide, security)
         if text is not None:
             return text
         far = other(side)
         far_policy = self._policy(far)
-        fax = fax and security.may_fax and self._security[far].may_fax
+        fax = fax and security.may_fax and self._secured(far).may_fax
         if fax and is_fax_alone(heard):
-            self._versions[side] += 1
+            self._terms(side).version += 1
             return bytes(fax_alone(heard, **self._fax_place(side), answering=answering))
         protection = security.offer() if answering is None else security.answer(answering)
         events: tuple[Codec, ...] = ()
@@ -207,7 +228,7 @@ class CallMedia(Struct, eq=False):
         if answering is not None and self._needs_transcoding(_codecs_of(answering), said):
             return self._answer_with_own(side, heard, answering, security)
         wide = answering is None and (wide or self.transcodes)
-        self._versions[side] += 1
+        self._terms(side).version += 1
         description = relayed(
             heard if answering is None else numbered_as(heard, answering),
             **self._place(side),
@@ -236,10 +257,10 @@ class CallMedia(Struct, eq=False):
         target = media_target(heard)
         if target is None or not target.plain or (before is not None and not _is_plain(before)):
             return None
-        far = other(side)
-        if security.told_keys in WITHOUT_EVENTS or self._policy(far) in WITHOUT_EVENTS:
+        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
+        if security.told_keys in WITHOUT_EVENTS or far.takes_info:
             return None
-        if self.takes_info.get(far):
+        if far.security is not None and far.security.told_keys in WITHOUT_EVENTS:
             return None
         added: tuple[Codec, ...] = ()
         if answering is None:
@@ -255,7 +276,7 @@ class CallMedia(Struct, eq=False):
                 return None
         if protection is not PLAIN:
             return None
-        self._versions[side] = version = self._versions[side] + 1
+        terms.version = version = terms.version + 1
         ours = relayed_plainly(heard, direction or target.direction, answering, added)
         self._note_offer(side, ours.codecs if answering is None else ())
         port = self.session.a_port if side == "a" else self.session.b_port
@@ -276,13 +297,14 @@ class CallMedia(Struct, eq=False):
 
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
         """Remember the numbers that were offered to a side; none if that side is the offerer."""
-        if self._offered.get(side, ()) != offered:
-            self._offered[side] = offered
+        terms = self._terms(side)
+        if terms.offered != offered:
+            terms.offered = offered
             if not offered:
                 self._tell_again(side)
 
     def _policy(self, side: Side) -> KeyPolicy:
-        security = self._security.get(side)
+        security = self._terms(side).security
         return "auto" if security is None else security.told_keys
 
     def way_of_keys(self, side: Side) -> KeyWay:
@@ -290,12 +312,12 @@ class CallMedia(Struct, eq=False):
         return way_of(
             self._policy(side),
             events=self.knows_events(side),
-            takes_info=self.takes_info.get(side, False),
+            takes_info=self._terms(side).takes_info,
         )
 
     def sends_info(self, side: Side) -> bool:
         """True if keys are sent to a side in INFO."""
-        if not self.takes_info.get(side) and self._policy(side) != "info":
+        if not (self._a if side == "a" else self._b).takes_info and self._policy(side) != "info":
             return False  # as nearly always
         return self.way_of_keys(side) == "info"
 
@@ -308,7 +330,7 @@ class CallMedia(Struct, eq=False):
     ) -> bytes:
         """An answer with one codec of the offer that the sound tier speaks; only the direction is
         the other side's."""
-        self._versions[side] += 1
+        self._terms(side).version += 1
         target = media_target(heard)
         description, _ = own_description.answer(
             offer,
@@ -346,31 +368,31 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488, there is no codec that both speak.
         """
-        self._versions[side] += 1
+        self._terms(side).version += 1
         description, codec = own_description.answer(
             offer,
             answered_codecs(_codecs_of(offer)),
             **self._place(side),
-            protection=self._security[side].answer(offer),
+            protection=self._secured(side).answer(offer),
             events=self._policy(side) not in WITHOUT_EVENTS,
         )
         self._sound_codec = codec.name
         self._note_offer(side, ())
-        return self._written(self._security[side], description, offer)
+        return self._written(self._secured(side), description, offer)
 
     def offer_itself(self, side: Side) -> bytes:
         """The switch's own offer, to a side that made none."""
-        self._versions[side] += 1
-        protection = self._security[side].offer()
+        self._terms(side).version += 1
+        protection = self._secured(side).offer()
         known = offered_codecs(events=self._policy(side) not in WITHOUT_EVENTS)
         self._note_offer(side, known)
         description = own_description.offer(known, **self._place(side), protection=protection)
-        return self._written(self._security[side], description, None)
+        return self._written(self._secured(side), description, None)
 
     def _place(self, side: Side) -> _Place:
         return {
             "origin_id": self._origin_id,
-            "version": self._versions[side],
+            "version": self._terms(side).version,
             "address": self._address,
             "port": self.session.a_port if side == "a" else self.session.b_port,
         }
@@ -397,16 +419,17 @@ class CallMedia(Struct, eq=False):
             self.session.set_remote(
                 side, None, 0, 0, "inactive",
                 signalling_address=signalling,
-                formats=self._told.get(side, PLAIN_FORMATS),
-                keys=self._security[side].keys,
+                formats=self._terms(side).told or PLAIN_FORMATS,
+                keys=self._secured(side).keys,
                 fax=fax,
             )  # fmt: skip
             return
-        security = self._security[side]
+        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
+        security = self._secured(side)
         security.learn(heard)
-        self._codecs[side] = target.codecs
+        terms.codecs = target.codecs
         if security.told_keys in WITHOUT_EVENTS:
-            self._codecs[side] = _codecs_of(without_events(heard))
+            terms.codecs = _codecs_of(without_events(heard))
         formats = self._formats(side)
         self.session.set_remote(
             side,
@@ -421,30 +444,33 @@ class CallMedia(Struct, eq=False):
             web=security.web,
             fax=fax if security.may_fax else None,
             # No phone is rung yet, so that nothing comes for this side either.
-            patient=other(side) not in self._told,
+            patient=far.told is None,
         )
-        self._told[side] = formats
-        self._tell_again(other(side))
+        terms.told = formats
+        if far.told is not None:
+            self._tell_again(other(side))
         self._choose_way()
 
     def _formats(self, side: Side) -> Formats:
         """A side's codecs in the form that the relay takes."""
-        theirs, offered = self._codecs.get(other(side)), self._offered.get(side, ())
-        return agreement(self._codecs[side], theirs, offered).formats
+        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
+        assert terms.codecs is not None
+        return agreement(terms.codecs, far.codecs, terms.offered).formats
 
     def _tell_again(self, side: Side) -> None:
         """Update the relay's payload types of a side, if a new description or offer has changed
         them."""
-        if side not in self._told:
+        terms = self._terms(side)
+        if terms.told is None:
             return
         formats = self._formats(side)
-        if formats != self._told[side]:
-            self._told[side] = formats
+        if formats != terms.told:
+            terms.told = formats
             self.session.agree(side, formats)
 
     def _choose_way(self) -> None:
         """Have the relay pass packets on as they are, unless the sides share no codec."""
-        a, b = self._codecs.get("a"), self._codecs.get("b")
+        a, b = self._a.codecs, self._b.codecs
         if a is None or b is None:
             return
         transcodes = self._needs_transcoding(a, b)
@@ -456,7 +482,7 @@ class CallMedia(Struct, eq=False):
 
     def knows_events(self, side: Side) -> bool:
         """True if a side sends keys as telephone events (RFC 4733)."""
-        return _knows_events(self._codecs.get(side))
+        return _knows_events(self._terms(side).codecs)
 
     @property
     def decodable(self) -> bool:
@@ -474,7 +500,7 @@ class CallMedia(Struct, eq=False):
             self.session.press(side, key)
             return True
         tells_both = self.knows_events(side) and self.knows_events(heard_by)
-        told = self._told.get(heard_by)
+        told = self._terms(heard_by).told
         if tells_both or told is None or told.encoding is None:
             return False
         self.session.send_digits(heard_by, key)

@@ -70,7 +70,7 @@ class AnswerConfirmation:
         self._legs = of_call.legs
         self._language = language
         self._sound = sound
-        self._media = CallMedia(sound, address, origin, {})
+        self._media = CallMedia(sound, address, origin)
         self._asking: asyncio.Task[None] | None = None
 
     def offer(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:

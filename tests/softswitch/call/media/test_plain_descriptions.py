@@ -76,8 +76,9 @@ def conversation(kind, policies, offer, answer, direction, takes_info, transcode
     octets = itertools.count()
     draw = lambda count: bytes(next(octets) % 256 for _ in range(count))  # noqa: E731
     a, b = (LegSecurity(srtp, True, draw, keys) for srtp, keys in policies)
-    media = kind(relay, "203.0.113.9", 7, {"a": a}, transcodes)
-    media.takes_info["a"] = takes_info
+    media = kind(relay, "203.0.113.9", 7, transcodes)
+    media.join("a", a)
+    media.takes_info("a", takes_info)
 
     def attempt(work):
         try:

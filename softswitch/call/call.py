@@ -134,7 +134,7 @@ class Call:
         )
         self.early_media = EarlyMedia(self.legs, context.security, context.tones, log)
         self.ringing: Ringing | None = None
-        """None before anything rings, and when the call is over."""
+        """None unless something rings, or did until the call failed."""
         self._compose_established()
 
     def _compose_established(self) -> None:
@@ -400,6 +400,7 @@ class Call:
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins. It is stored on disk before the caller receives the 200."""
         await self._take(winner)
+        self.ringing = None  # all other legs have ended; a call that talks keeps none of this
         early_media, media = self.early_media, self.media
         early_media.stop_ringing()
         heard = winner.description
@@ -564,25 +565,26 @@ class Call:
     @property
     def rung(self) -> list[Line]:
         """The lines whose phones ring now: for the call, or as a transfer target."""
-        if self.ringing is None or self.over:
+        if self.over:
             return []
         if self.answered:
             return [] if self.transfer is None else self.transfer.lines
-        return self.ringing.lines
+        return [] if self.ringing is None else self.ringing.lines
 
     def rings_in(self, dialog: DialogId) -> bool:
         """True if one of these phones rings in this dialog."""
-        if self.ringing is None or self.over:
+        if self.over:
             return False
         if self.answered:
             return self.transfer is not None and self.transfer.has(dialog)
-        return self.ringing.has(dialog)
+        return self.ringing is not None and self.ringing.has(dialog)
 
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow."""
         for leg in self.parties.of_line(line):
             self.context.signalling.agent.stack.follow(leg.dialog, old, new)
-        if self.ringing is not None and any(rung.id == line.id for rung in self.rung):
-            self.ringing.follow(old, new)
+        if any(rung.id == line.id for rung in self.rung):
+            if self.ringing is not None:
+                self.ringing.follow(old, new)
             if self.transfer is not None:
                 self.transfer.follow(old, new)

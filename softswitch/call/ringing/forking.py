@@ -129,20 +129,26 @@ Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
 """Makes the offer to a phone or trunk that a flow leads to, and the keys of that leg."""
 
 
+class _Branch(Struct, eq=False):
+    """What one leg was rung by."""
+
+    invitation: Invitation
+    terms: BranchTerms
+    silent_at: float
+    """The loop's time at which the contact counts as dead, if it has sent nothing."""
+    may_offer_more: bool = True
+    """It was offered only the caller's codecs so far."""
+
+
 class Branches(Struct, eq=False):
     """The INVITEs of one attempt, until one is answered or all have failed."""
 
     _agent: UserAgent
     attempt: Attempt
     _ringing: list[Session] = field(default_factory=list)
-    _invited: set[tuple[Flow, bytes]] = field(default_factory=set)
     _failures: list[tuple[int, Response | None]] = field(default_factory=list)
-    _invitations: dict[Session, Invitation] = field(default_factory=dict)
-    _terms: dict[Session, BranchTerms] = field(default_factory=dict)
-    _silent_at: dict[Session, float] = field(default_factory=dict)
-    """The loop's time at which each contact counts as dead, if it has sent nothing."""
-    _first_offers: dict[Session, Invitation] = field(default_factory=dict)
-    """The invitations of legs that were offered only the caller's codecs so far."""
+    _invited: dict[Session, _Branch] = field(default_factory=dict)
+    """All legs that were ever rung."""
     heard: bool = False
     """True once any response has come."""
     early: DialogId | None = None
@@ -165,17 +171,19 @@ class Branches(Struct, eq=False):
     def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:
         """Ring a phone again that refused our offer, with another offer; False if that was done
         before."""
-        invitation = self._first_offers.pop(session, None)
-        terms = self.terms(session)
-        if invitation is None or terms.confirmation is not None:
+        branch = self._invited.get(session)
+        if branch is None or not branch.may_offer_more or branch.terms.confirmation is not None:
             return False
+        branch.may_offer_more = False
         self._ringing.remove(session)
-        self._first_offers.pop(self._invite(invitation, legs, offer, now, terms))
+        again = self._invite(branch.invitation, legs, offer, now, branch.terms)
+        self._invited[again].may_offer_more = False
         return True
 
     def terms(self, session: Session) -> BranchTerms:
         """The terms of a branch."""
-        return self._terms.get(session, PLAIN)
+        branch = self._invited.get(session)
+        return PLAIN if branch is None else branch.terms
 
     def _invite(
         self,
@@ -189,14 +197,10 @@ class Branches(Struct, eq=False):
             offer = terms.confirmation.offer
         body, sound = offer(self._party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
-        self._terms[session] = terms
-        self._invitations[session] = invitation
+        self._invited[session] = _Branch(invitation, terms, now + SILENT_SECONDS)
         session.owner, session.sound = legs, sound
         legs.joined(session)
         self._ringing.append(session)
-        self._invited.add((invitation.flow, invitation.uri))
-        self._first_offers[session] = invitation
-        self._silent_at[session] = now + SILENT_SECONDS
         return session
 
     def late(self, binding: Binding, legs: Legs, offer: Offer, now: float) -> None:
@@ -206,7 +210,8 @@ class Branches(Struct, eq=False):
             return
         if any(terms.confirmation is not None for terms in self.attempt.terms):
             return  # only the legs that rang from the start have questions
-        if (binding.flow, binding.contact) in self._invited:
+        invited = [branch.invitation for branch in self._invited.values()]
+        if any((one.flow, one.uri) == (binding.flow, binding.contact) for one in invited):
             return
         if not self._ringing:  # the call waited for this phone to register
             self.deadline = now + self.attempt.rings_seconds
@@ -259,7 +264,7 @@ class Branches(Struct, eq=False):
         answered = any(response is not None for _, response in self._failures)
         if not answered or any(map(_is_heard, self._ringing)):
             return float("inf")
-        return max(self._silent_at[session] for session in self._ringing)
+        return max(self._invited[session].silent_at for session in self._ringing)
 
     @property
     def waits_for_dead(self) -> bool:
@@ -274,9 +279,9 @@ class Branches(Struct, eq=False):
         self.cancel(now)
 
     def _note_silent(self, session: Session) -> None:
-        phones, invitation = self.attempt.phones, self._invitations.get(session)
-        if phones is not None and phones.on_silent is not None and invitation is not None:
-            phones.on_silent(invitation.uri)
+        phones, branch = self.attempt.phones, self._invited.get(session)
+        if phones is not None and phones.on_silent is not None and branch is not None:
+            phones.on_silent(branch.invitation.uri)
 
     def timed_out(self) -> None:
         """No response came for too long."""

@@ -66,7 +66,7 @@ class StoredDialog(Struct, frozen=True, array_like=True):
         return dialog
 
 
-def stored(dialog: Dialog, *, authenticates: bool) -> StoredDialog:
+def stored(dialog: Dialog, authenticates: bool) -> StoredDialog:
     """A dialog as it stands now."""
     flow = dialog.flow
     return StoredDialog(

@@ -28,9 +28,9 @@ class KeptDialogs:
     def encoded(self) -> bytes:
         """The dialogs as they stand, to be stored now."""
         self._kept = self._mark()
+        stored = stored_dialog.stored
         return stored_dialog.encode(
-            stored_dialog.stored(leg.dialog, authenticates=leg.credentials is not None)
-            for leg in self._parties
+            [stored(leg.dialog, leg.credentials is not None) for leg in self._parties]
         )
 
     def changed(self) -> bytes | None:
@@ -43,4 +43,4 @@ class KeptDialogs:
 
     def _mark(self) -> _Mark:
         dialogs = [leg.dialog for leg in self._parties]
-        return tuple((dialog, dialog.remote_target, dialog.flow) for dialog in dialogs)
+        return tuple([(dialog, dialog.remote_target, dialog.flow) for dialog in dialogs])

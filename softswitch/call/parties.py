@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from sip.session import Session
 from softswitch.admission.caller_id import NOBODY, Identity, identity_of
 from softswitch.call.media.media import Side
 from softswitch.subscribers.directory import Line
 
 
+class _Party(Struct, eq=False):
+    """One side of a call."""
+
+    leg: Session | None = None
+    line: Line | None = None
+    """None for a trunk's leg."""
+    identity: Identity = NOBODY
+
+
 class Parties:
     """The caller on side a and, from the answer, the called party on side b; later the legs that
     transfers put in their place."""
 
-    __slots__ = ("_identities", "_legs", "_lines", "line_ids")
+    __slots__ = ("_a", "_b", "line_ids")
 
     def __init__(self, session: Session | None, line: Line | None) -> None:
         """`session` is None while the switch is the caller, until the person that it calls has
         answered."""
-        self._legs: dict[Side, Session] = {} if session is None else {"a": session}
-        self._lines: dict[Side, Line | None] = {"a": line}
-        self._identities: dict[Side, Identity] = {}
+        self._a = _Party(session, line)
+        self._b = _Party()
         self.line_ids: set[int] = set()
         """The lines that have taken part, also those that were only rung."""
 
@@ -34,50 +44,57 @@ class Parties:
             line: None for a trunk's leg.
             identity: None: the line's own.
         """
-        self._legs[side], self._lines[side] = session, line
         if identity is None:
             identity = NOBODY if line is None else identity_of(line)
-        self._identities[side] = identity
+        party = self._a if side == "a" else self._b
+        party.leg, party.line, party.identity = session, line, identity
         if line is not None:
             self.line_ids.add(line.id)
 
     def name(self, side: Side, identity: Identity) -> None:
         """Note the caller id of a side."""
-        self._identities[side] = identity
+        (self._a if side == "a" else self._b).identity = identity
 
     def give(self, side: Side) -> tuple[Session, Line | None, Identity]:
         """Take a leg away, for another call."""
-        return self._legs.pop(side), self._lines[side], self.identity(side)
+        party, leg = self._a if side == "a" else self._b, self.leg(side)
+        party.leg = None
+        return leg, party.line, party.identity
 
     def leg(self, side: Side) -> Session:
         """The leg on a side; KeyError if there is none."""
-        return self._legs[side]
+        leg = self._a.leg if side == "a" else self._b.leg
+        if leg is None:
+            raise KeyError(side)
+        return leg
 
     def get(self, side: Side) -> Session | None:
         """The leg on a side, or None."""
-        return self._legs.get(side)
+        return self._a.leg if side == "a" else self._b.leg
 
     def line(self, side: Side) -> Line | None:
         """The line whose phone a leg is; None for a trunk's."""
-        return self._lines.get(side)
+        return self._a.line if side == "a" else self._b.line
 
     def identity(self, side: Side) -> Identity:
         """The caller id of a side, as a transfer target sees it."""
-        return self._identities.get(side, NOBODY)
+        return self._a.identity if side == "a" else self._b.identity
 
     def side_of(self, session: Session) -> Side:
         """The side that a leg is on."""
-        return "a" if session is self._legs.get("a") else "b"
+        return "a" if session is self._a.leg else "b"
 
     def __contains__(self, session: object) -> bool:
-        return session in self._legs.values()
+        return session is not None and (session is self._a.leg or session is self._b.leg)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(self._legs.values())
+        a, b = self._a.leg, self._b.leg
+        if a is not None and b is not None:  # as in nearly every call
+            return iter((a, b))
+        return iter([leg for leg in (a, b) if leg is not None])
 
     def of_line(self, line: Line) -> Iterator[Session]:
         """The legs that are phones of a line."""
-        for side, leg in self._legs.items():
-            holder = self._lines.get(side)
-            if holder is not None and holder.id == line.id:
-                yield leg
+        for party in (self._a, self._b):
+            if party.leg is not None and party.line is not None and party.line.id == line.id:
+                yield party.leg

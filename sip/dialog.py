@@ -63,7 +63,7 @@ class Dialog(Struct, eq=False, kw_only=True):
             remote=values.get(b"from", b""),
             remote_tag=request.from_tag,
             remote_target=target_of(request) or bytes(request.from_uri),
-            route_set=tuple(request.get_list(b"record-route")),
+            route_set=_routes(request),
             contact=contact,
             flow=flow,
             pinned=pinned,
@@ -78,10 +78,9 @@ class Dialog(Struct, eq=False, kw_only=True):
 
     def confirm(self, response: Response) -> None:
         """Learn the peer from a response to our INVITE (section 12.1.2)."""
-        self.remote = response.get(b"to") or self.remote
+        self.remote = response.values.get(b"to") or self.remote
         self.remote_tag = response.to_tag
-        routes = response.get_list(b"record-route")
-        self.route_set = tuple(reversed(routes))
+        self.route_set = _routes(response)[::-1]
         self.remote_target = target_of(response) or self.remote_target
 
     def refresh_target(self, message: Message) -> None:
@@ -134,6 +133,12 @@ class Dialog(Struct, eq=False, kw_only=True):
         fields += [(b"From", self.local), (b"To", self.remote)]
         fields += [(b"Call-ID", call_id), (b"CSeq", number)]
         return target, fields
+
+
+def _routes(message: Message) -> tuple[bytes, ...]:
+    if b"record-route" not in message.values:
+        return ()
+    return tuple(message.get_list(b"record-route"))
 
 
 def target_of(message: Message) -> bytes | None:

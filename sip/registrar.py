@@ -320,7 +320,7 @@ class Registrar:
             wish.instance,
             _agent_of(request),
             now,
-            tuple(request.get_list(b"path")),
+            tuple(request.get_list(b"path")) if b"path" in request.values else (),
             wish.reg_id,
             username,
         )

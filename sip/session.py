@@ -483,7 +483,8 @@ class Session(Struct, eq=False):
 
     def end(self, now: float) -> None:
         """Leave the dialogs, and let go of what refers back here."""
-        self.answer_update(487, b"", now)  # the owner no longer does (RFC 3261 section 15.1.2)
+        if self.update is not None:
+            self.answer_update(487, b"", now)  # the owner no longer does (RFC 3261 section 15.1.2)
         self.state = State.ENDED
         self.referral = None
         self._dialogs.remove(self)

@@ -15,6 +15,8 @@ SO_RCVBUFFORCE = 33
 """Linux's option to exceed the system's limit, for a privileged process (socket(7)); not in
 `socket`."""
 MAX_DATAGRAM_BYTES = 65_535
+TURNS_ALONE = 8
+"""Turns in which no more than one datagram is read, after one in which there was no second."""
 LEAST_BYTES = 5
 """CRLF keep-alives are shorter than that, and so is no message (RFC 5626 section 4.4)."""
 
@@ -46,17 +48,25 @@ class DatagramSocket:
         # heap between them in pieces that no next datagram fits into.
         self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))
         self.local: Address = bound.getsockname()[:2]
+        self._expected_alone = 0
+        """The number of next turns for which one datagram is expected, not several."""
         loop.add_reader(bound.fileno(), self._readable)
 
     def _readable(self) -> None:
         local, receive = self.local, self._receive
+        reads, found = self._reads(), 0
+        if self._expected_alone:
+            self._expected_alone -= 1
+            reads = 1  # if there are more, the loop calls again
         try:
-            for _ in range(self._reads()):
+            for _ in range(reads):
                 size, source = self._socket.recvfrom_into(self._buffer)
+                found += 1
                 if size >= LEAST_BYTES:
                     receive(bytes(self._buffer[:size]), Flow("udp", local, source[:2]))
         except BlockingIOError:
-            pass
+            if found == 1:  # the second read was in vain, and an exception costs more than it
+                self._expected_alone = TURNS_ALONE
         except OSError:
             pass  # an ICMP error doesn't name its message; timers decide
 

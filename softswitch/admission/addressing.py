@@ -63,6 +63,8 @@ class Addressing:
         """
         if not request.uri.is_emergency and not self._is_ours(request.uri.host, request, flow):
             raise Refusal(404, "address_unknown", host=request.uri.host)
+        if b"route" not in request.values:
+            return  # as nearly always
         for route in request.get_list(b"route"):
             if not self._is_ours(Uri.parse(name_addr_uri(route)).host, request, flow):
                 raise Refusal(403, "route_elsewhere")

@@ -51,8 +51,9 @@ class EarlyMedia(Struct, eq=False):
 
     def read_offer(self) -> None:
         """Raises SipError: the INVITE's offer can't be used."""
-        if self._legs.request.description:
-            self.offer = CallMedia.read_with_fax(self._legs.request.description)
+        offer = self._legs.request.description
+        if offer:
+            self.offer = CallMedia.read_with_fax(offer)
 
     @property
     def signalling(self) -> str:

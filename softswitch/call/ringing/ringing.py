@@ -260,7 +260,10 @@ class Ringing(Struct, eq=False):
         """Raises Refusal when every hunt is over."""
         legs = self._legs
         while True:
-            until = min(self._end, *(hunt.deadline for hunt in self._hunts))
+            hunts = self._hunts
+            until = min(self._end, hunts[0].deadline)
+            if len(hunts) > 1:  # targets that ring at once
+                until = min(until, *[hunt.deadline for hunt in hunts])
             letter = await legs.mailbox.next(until)
             outcome = None
             if letter is not None:
@@ -280,7 +283,7 @@ class Ringing(Struct, eq=False):
 
     def _check_any_rings(self) -> None:
         """Raises Refusal: the failure that says most to the caller."""
-        if all(hunt.over for hunt in self._hunts):
+        if self._hunts[0].over and all(hunt.over for hunt in self._hunts):
             refusals = (hunt.branches.refusal() for hunt in self._hunts)
             raise min(refusals, key=lambda refusal: rank(refusal.status))
 

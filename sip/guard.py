@@ -220,8 +220,22 @@ class Guard:
     def prove(self, host: str, login: str, now: float) -> None:
         """Note a right password."""
         source = self._known(host) or self._meet(source_key(host), now)
+        if not source.exempt:
+            self._prove(source, login, now)
+
+    def admits_line(self, host: str, login: str, line: str, now: float) -> bool:
+        """Note a right password for `login`, by which a line authenticates; True if this request of
+        the line is within its limit."""
+        source = self._known(host) or self._meet(source_key(host), now)
         if source.exempt:
-            return
+            return True
+        self._prove(source, login, now)
+        limits, bucket = self._limits, self._lines.get(line)
+        if bucket is None:
+            bucket = self._lines[line] = Bucket(limits.line_burst, now)
+        return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
+
+    def _prove(self, source: Source, login: str, now: float) -> None:
         source.proven_until = now + PROVEN_SECONDS
         pair = self._pair(source, login, now)
         pair.proven_until = now + PROVEN_SECONDS
@@ -258,16 +272,6 @@ class Guard:
             self.counters.refused_guesses += 1
             return False
         return True
-
-    def line_admits(self, host: str, login: str, now: float) -> bool:
-        """True if a request of an authenticated line is within its limit."""
-        if self.is_exempt(host):
-            return True
-        limits = self._limits
-        bucket = self._lines.get(login)
-        if bucket is None:
-            bucket = self._lines[login] = Bucket(limits.line_burst, now)
-        return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
 
     # Exemptions
 

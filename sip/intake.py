@@ -186,6 +186,8 @@ class Intake:
         """The next message to serve or, if it is marked so, to reject; None if the queue is
         empty."""
         self._credit(now)
+        if not self.size:
+            return None  # as nearly always
         refused = self._overdue(now)
         if refused is not None:
             return refused

@@ -197,10 +197,8 @@ class Authenticator:
         claimed = self._proof_or_decoy(username)
         verdict = self._verdict(claimed, credentials, request, now, source)
         if verdict is Verdict.OK and (line := self._directory.line(claimed.line_id)) is not None:
-            if guard is not None:
-                guard.prove(source, username, now)
-                if not guard.line_admits(source, line.login, now):
-                    raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
+            if guard is not None and not guard.admits_line(source, username, line.login, now):
+                raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
             return line
         if verdict in (Verdict.OK, Verdict.WRONG):
             if guard is not None:

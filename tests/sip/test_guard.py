@@ -214,11 +214,11 @@ def test_unban_lifts_what_was_banned():
 
 def test_a_line_has_so_many_requests_wherever_it_is():
     made = guard("127.0.0.0/8", line_burst=5, line_requests_per_second=1)
-    assert sum(made.line_admits(HOST, "ana", 0.0) for _ in range(9)) == 5
-    assert not made.line_admits("192.0.2.10", "ana", 0.0)
-    assert made.line_admits(HOST, "beka", 0.0)
-    assert made.line_admits("127.0.0.1", "ana", 0.0)
-    assert made.line_admits(HOST, "ana", 1.0)
+    assert sum(made.admits_line(HOST, "ana", "ana", 0.0) for _ in range(9)) == 5
+    assert not made.admits_line("192.0.2.10", "ana", "ana", 0.0)
+    assert made.admits_line(HOST, "beka", "beka", 0.0)
+    assert made.admits_line("127.0.0.1", "ana", "ana", 0.0)
+    assert made.admits_line(HOST, "ana", "ana", 1.0)
 
 
 def test_who_has_proven_nothing_gets_no_more_octets_than_it_sends():

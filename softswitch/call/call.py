@@ -21,6 +21,7 @@ from sip.dialog import DialogId
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Request, Response
+from sip.plain import compact
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
@@ -415,6 +416,7 @@ class Call:
         self.recording.follow()
         self.info_keys.follow()
         self.legs.drain()
+        compact(self.request)
 
     async def _take(self, winner: Winner) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""

@@ -336,6 +336,18 @@ def test_usual_messages_are_proven_at_once(name):
     assert reading_of(plain.read_plain, data) == reading_of(reading.read_strictly, data)
 
 
+@given(near_usual())
+def test_a_message_that_was_compacted_has_the_same_fields(data):
+    kept, whole_one = plain.read_plain(data), plain.read_plain(data)
+    if kept is None:
+        return
+    for _ in range(2):
+        plain.compact(kept)
+    assert (kept.values, kept.repeated) == (whole_one.values, whole_one.repeated)
+    plain.compact(kept)
+    assert kept.get_all(b"via") == whole_one.get_all(b"via")
+
+
 def test_a_message_that_is_plain_but_for_one_value_is_not_proven():
     data = whole("a request").replace(b"CSeq: 2 INVITE", b"CSeq: 2 BYE")
     message = plain.read_plain(data)

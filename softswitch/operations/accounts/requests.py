@@ -20,6 +20,7 @@ from softswitch.operations.numbers.moves import line_restore
 from softswitch.operations.pages import page_asked
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.notes_store import NotesStore, RequestNote, Side
+from softswitch.subscribers.stored_directory import stored
 from softswitch.subscribers.subscriber_store import Request
 
 RELOCATION, CORRECTION, FAULT = "relocation", "correction", "fault"
@@ -188,8 +189,8 @@ def known_of(context: Context, line: Line) -> Row:
     """The facts about a line that doesn't work: where it is registered or was refused, its last
     failures, and how its last calls sounded."""
     now = context.now_ms()
-    bindings = [b for b in context.directory.bindings(now / 1000) if b.aor == line.login]
-    registered = registration_rows(context, bindings, context.directory.load(), now / 1000)
+    bindings = context.directory.bindings(now / 1000, logins=[line.login])
+    registered = registration_rows(context, bindings, stored(context.directory), now / 1000)
     since = CdrFilter(start=now - RECENT_MS, number=line.number)
     cdrs = list(reversed(context.billing.cdrs(since)))
     failed = [cdr for cdr in cdrs if cdr.answered_at is None]

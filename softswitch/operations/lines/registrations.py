@@ -14,6 +14,7 @@ from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.pages import cut, page_at, read_cursor
 from softswitch.subscribers.directory import Directory, Line
+from softswitch.subscribers.stored_directory import stored
 
 
 def registration_list(
@@ -26,11 +27,13 @@ def registration_list(
     """The bindings that the last running switch left and that haven't expired."""
     now = context.now_ms() / 1000
     edges = Edges(context.config.sip.edges)
+    logins = None if line is None else [context.line(line).login]
     bindings = [
         replace(binding, flow=edges.registered(binding.flow, binding.path))
-        for binding in context.directory.bindings(now)
+        for binding in context.directory.bindings(now, logins=logins)
     ]
-    rows = registration_rows(context, bindings, context.directory.load(), now, account, line)
+    directory = context.directory.load() if line is None else stored(context.directory)
+    rows = registration_rows(context, bindings, directory, now, account, line)
     return registration_page(rows, limit, before)
 
 

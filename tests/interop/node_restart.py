@@ -43,6 +43,13 @@ SETTLES_SECONDS = 10.0
 """How long the nodes are loaded before the first restart and after each."""
 STALL_MS = 100.0
 ATTEMPTS = 5
+ENDS = {
+    "drain": {"good"},
+    "stop": {"good", "cut off"},
+    "kill": {"good", "cut off", "BYE 408 Request Timeout", "refused 503 Node Died"},
+}
+"""The ends that calls may have. Those of a node that is killed end with it: the edge says so to a
+caller whose call rings, and to one who hangs up before the other node does."""
 
 
 class Watch:
@@ -165,9 +172,7 @@ def report(crowd: Crowd, watch: Watch, store: Store, how: str) -> None:
           f"books {books or 'exact'}")  # fmt: skip
     for trouble in crowd.troubles[:20]:
         print(f"  {trouble}")
-    # The calls of a node that is killed end with it.
-    lost = {"good"} if how == "drain" else {"good", "cut off"}
-    assert set(crowd.calls) <= lost and set(crowd.registrations) == {"200"}
+    assert set(crowd.calls) <= ENDS[how] and set(crowd.registrations) == {"200"}
     assert (left, unacknowledged, watch.fewest, now) == (0, 0, watch.phones, watch.phones)
     assert books == []
 

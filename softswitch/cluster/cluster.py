@@ -42,6 +42,7 @@ class Rooms:
         texts_delivered: called with a line all of whose texts another node has delivered.
         hosts: True while this node has dial-in conferences.
         neighbour_found: called with the address of each node that serves.
+        neighbour_lost: called with the address of each node that is away.
     """
 
     bindings: SharedBindings
@@ -53,6 +54,7 @@ class Rooms:
     texts_delivered: Callable[[int], None]
     hosts: Callable[[], bool]
     neighbour_found: Callable[[Address], None]
+    neighbour_lost: Callable[[Address], None]
 
 
 class Cluster:
@@ -176,7 +178,10 @@ class Cluster:
                 assert_never(message)
 
     def _gone(self, node: str) -> None:
+        lost = self.neighbours.get(node)
         self._lines_changed(self.neighbours.gone(node))
+        if lost is not None:
+            self._rooms.neighbour_lost(lost.address)
 
     def _lines_changed(self, lines: Iterable[int]) -> None:
         if lines:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sip.edges import Edges
 from sip.endpoint import Endpoint
@@ -43,11 +43,16 @@ Passed = tuple[bytes, Flow]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A request that was passed on: by which flow, and by which one its answers go back."""
+    """A request that was passed on: by which flow, and by which one its answers go back.
+
+    Args:
+        invite: an INVITE for another node that has no final answer yet.
+    """
 
     onward: Flow
     back: Flow
     until: float
+    invite: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,18 @@ class Forwarder:
         call = _CALL_ID.search(data, 0, _HEAD_BYTES)
         if call is not None:
             self._remember(call[1], _Handed(onward, now + CALL_SECONDS), now)
-        return self._onward(data, onward, flow, now)
+        return self._onward(data, onward, flow, now, request)
+
+    def lost(self, node: Address, now: float) -> list[Passed]:
+        """Another node is away: 503 to each INVITE that it has not answered."""
+        answers: list[Passed] = []
+        for branch, kept in self._kept.items():
+            if kept.invite is None or kept.onward.remote != node or kept.until <= now:
+                continue
+            refused = kept.invite.respond(503, to_tag=branch[-16:].decode("ascii"))
+            self._kept[branch] = replace(kept, invite=None)
+            answers.append((bytes(refused), kept.back))
+        return answers
 
     def keep(self, request: Request) -> None:
         """An INVITE that this node serves, though the one before its credentials may have been
@@ -102,7 +118,7 @@ class Forwarder:
         if self._kept and data.startswith((b"ACK ", b"CANCEL ", b"INVITE ")):
             kept = self._kept.get(_our_branch(data))
             if kept is not None and kept.until > now:
-                return self._onward(data, kept.onward, flow, now)
+                return self._onward(data, kept.onward, flow, now, kept.invite)
         return self._within(data, flow, now) if self._calls else None
 
     def _within(self, data: bytes, flow: Flow, now: float) -> Passed | None:
@@ -121,8 +137,10 @@ class Forwarder:
             return None
         branch = _BRANCH.search(via[0])
         kept = None if branch is None else self._kept.get(branch[1])
-        if kept is None or kept.until <= now:
+        if branch is None or kept is None or kept.until <= now:
             return None
+        if kept.invite is not None and not data.startswith(b"SIP/2.0 1"):
+            self._kept[branch[1]] = replace(kept, invite=None)
         return data[: via.start()] + data[via.end() :], kept.back
 
     def _to_edge(self, data: bytes, flow: Flow, now: float) -> Passed | None:
@@ -136,7 +154,9 @@ class Forwarder:
             return None
         return self._onward(data, Flow("udp", self._own, edge), flow, now)
 
-    def _onward(self, data: bytes, onward: Flow, back: Flow, now: float) -> Passed | None:
+    def _onward(
+        self, data: bytes, onward: Flow, back: Flow, now: float, invite: Request | None = None
+    ) -> Passed | None:
         forwards = _FORWARDS.search(data, 0, _HEAD_BYTES)
         left = 70 if forwards is None else int(forwards[1]) - 1
         if left < 0:
@@ -145,7 +165,7 @@ class Forwarder:
             start, end = forwards.span(1)
             data = data[:start] + b"%d" % left + data[end:]
         branch = _our_branch(data)
-        self._keep(branch, _Kept(onward, back, now + KEPT_SECONDS), now)
+        self._keep(branch, _Kept(onward, back, now + KEPT_SECONDS, invite), now)
         line = data.index(b"\r\n")
         via = b"\r\nVia: SIP/2.0/UDP %s;branch=%s" % (self._sent_by, branch)
         return data[:line] + via + data[line:], onward

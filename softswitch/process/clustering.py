@@ -196,6 +196,11 @@ class Node:
             or rooms.completion.queue.of(line.id)
         )
 
+    def _neighbour_lost(self, address: Address) -> None:
+        """Answer for another node, to which this one has passed INVITEs on."""
+        for passed in self.forwarder.lost(address, self.loop.time()):
+            self.endpoint.write(passed)
+
     def _lines_changed(self, lines: Iterable[int]) -> None:
         lines, rooms = tuple(lines), self.rooms
         if rooms.watchers.calls_changed(lines, self.loop.time()):
@@ -226,6 +231,7 @@ class Node:
             texts.delivered_elsewhere,
             lambda: any(kind == ROOM for kind, _ in rooms.conferences()),
             lambda address: self.endpoint.edges.add(address[0]),
+            self._neighbour_lost,
         )
         self.cluster.start(hearing, news)
 

@@ -148,6 +148,26 @@ def test_a_transfer_whose_node_dies_leaves_no_phone_ringing_or_talking(nodes):
     nodes.start("one")
 
 
+def test_a_consultation_that_was_passed_on_to_a_node_that_dies_gets_503(nodes):
+    ana, beka, cira, _ = phones(nodes)
+    cira.behaviour = Behaviour(answer=0)
+    begin(nodes, ana, BEKA, "two")
+    beka.hold(beka.talking[0])
+    nodes.run(1)
+    nodes.pin(beka, "one")
+    beka.status = None
+    beka.call(CIRA)  # at the first node, which passes it on to the second
+    nodes.run(3)
+    assert [len(node.switch.calls) for node in nodes.nodes.values()] == [0, 2]
+    nodes.crash("two")
+    nodes.run(9)
+    assert beka.status == 503
+    for phone in (ana, beka):
+        for session in [*phone.talking]:
+            phone.hang_up(session)
+    nodes.start("two")
+
+
 # Limits in the same moment
 
 

@@ -121,3 +121,24 @@ def test_strangers_can_not_have_anything_passed_on(forwarder):
     data, _ = handed_over(forwarder)
     forged = data.replace(b"z9hG4bKnode", b"z9hG4bKnodeX")
     assert forwarder.pass_on(bytes(parse_message(forged).respond(200)), stranger, 0.0) is None
+
+
+def test_an_invite_that_its_owner_leaves_without_an_answer_gets_503_from_here(forwarder):
+    data, _ = handed_over(forwarder)
+    ringing = bytes(parse_message(data).respond(180, to_tag="t"))
+    assert forwarder.pass_on(ringing, Flow("udp", OWN, OWNER), 1.0) is not None
+    forwarder.pass_on(message(), COMES, 2.0)  # a copy changes nothing
+    assert forwarder.lost(("192.0.2.3", 5060), 3.0) == []
+    ((refused, flow),) = forwarder.lost(OWNER, 3.0)
+    answer = parse_message(refused)
+    assert (answer.status, answer.call_id, answer.cseq.method) == (503, "call", "INVITE")
+    assert answer.get(b"via").startswith(b"SIP/2.0/UDP 192.0.2.100:5060")
+    assert flow == COMES
+    assert forwarder.lost(OWNER, 3.0) == []
+
+
+def test_an_invite_that_was_answered_gets_no_other_answer_when_its_owner_is_lost(forwarder):
+    data, _ = handed_over(forwarder)
+    answered = bytes(parse_message(data).respond(200, to_tag="t"))
+    assert forwarder.pass_on(answered, Flow("udp", OWN, OWNER), 1.0) is not None
+    assert forwarder.lost(OWNER, 2.0) == []

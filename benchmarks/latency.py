@@ -54,7 +54,7 @@ def measure(cores: Cores, say: Say, *, quick: bool, rate: float | None = None) -
         logins = [login(index) for index in range(1, board.count)]
 
         def run(wanted: float, length: float) -> Run:
-            prober = _probe(cores, board.port, length - BEFORE_SECONDS)
+            prober = probing(cores, board.port, length - BEFORE_SECONDS)
             done = sipp.run(
                 "calls.xml", board.port, wanted, length, logins, hold_ms=HOLD_MS, also=[called]
             )
@@ -73,7 +73,8 @@ def measure(cores: Cores, say: Say, *, quick: bool, rate: float | None = None) -
     )
 
 
-def _probe(cores: Cores, port: int, seconds: float) -> subprocess.Popen[str]:
+def probing(cores: Cores, port: int, seconds: float) -> subprocess.Popen[str]:
+    """A probe beside the load, which prints its milliseconds when it ends."""
     pinned = [] if cores.generator is None else ["taskset", "-c", str(cores.generator)]
     arguments = [str(port), login(0), str(PROBES_PER_SECOND), str(seconds)]
     return subprocess.Popen(

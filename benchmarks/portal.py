@@ -64,13 +64,13 @@ def budget(calls: int) -> Budget:
     return Budget(60, 300) if calls <= 100_000 else Budget(120, 300)
 
 
-def fill(portal: Served, count: int, accounts: int = 3) -> None:
+def fill(folder: Path, count: int, accounts: int = 3) -> None:
     """Write accounts, each with a line, and records of their calls, the last of them now.
 
     The first account has the calls of a big customer, a third of all up to STATEMENT_CALLS.
     """
-    open_accounts(portal, accounts)
-    books, chance = Store(f"sqlite:///{portal.folder}/var/softswitch.db"), random.Random(1)
+    open_accounts(folder, accounts)
+    books, chance = Store(f"sqlite:///{folder}/var/softswitch.db"), random.Random(1)
     statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
     start = int(time.time() * 1000) - count * SPACING_MS
     firsts = 0
@@ -95,9 +95,9 @@ def line_of(account: int) -> str:
     return f"+995322{account:06}"
 
 
-def open_accounts(portal: Served, accounts: int) -> None:
+def open_accounts(folder: Path, accounts: int) -> None:
     """Copies of the demo's first account and line, without money."""
-    with sqlite3.connect(portal.folder / "var" / "softswitch.db", timeout=60) as database:
+    with sqlite3.connect(folder / "var" / "softswitch.db", timeout=60) as database:
         for table in ("accounts", "lines"):
             names = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             (first,) = database.execute(f"SELECT * FROM {table} WHERE id = 1")
@@ -223,7 +223,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="softswitch-bench-") as folder,
         served(Path(folder)) as portal,
     ):
-        fill(portal, given.calls, accounts)
+        fill(portal.folder, given.calls, accounts)
         people = [
             (person(portal, what, number), pages)
             for what, pages in PEOPLE.items()

@@ -17,7 +17,7 @@ PRICES = "prefix,destination,connect_fee,per_minute,initial_increment,increment\
 @pytest.fixture(scope="module")
 def many(portal: Served, admin: Browserless) -> Browserless:
     """An administrator over a thousand customers."""
-    open_accounts(portal, MANY)
+    open_accounts(portal.folder, MANY)
     return admin
 
 

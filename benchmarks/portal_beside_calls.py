@@ -240,7 +240,8 @@ def killed_switch(bench: Bench, who: Browserless) -> bool:
     page, form = f"/lines/{number(0)}/services", {"do": "do_not_disturb", "value": "off"}
     shown = who.get(page).text
     os.kill(bench.board.pids[0], signal.SIGKILL)
-    reads = {who.get(path).status_code for path in CABINET}
+    # Messages are read by the switch, since the audit notes it.
+    reads = {who.get(path).status_code for path in CABINET if path != "/messages"}
     status = who.send_form(page, shown, form).status_code
     began = time.perf_counter()
     bench.board.start()

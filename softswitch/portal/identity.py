@@ -72,6 +72,7 @@ class Identity:
         self.passkeys = PasskeyStore(store.engine)
         self.throttle = Throttle(store.engine)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._signing_in = asyncio.Semaphore(HASHES_AT_ONCE)
 
     def lifetimes(self, session: Session, membership: Membership | None) -> Lifetimes:
         """The limits of a session."""
@@ -135,11 +136,14 @@ class Identity:
             OperationError: wrong, or too many tries.
         """
         await self.check_throttle(PASSWORD, login, address)
-        user = await asyncio.to_thread(self.users.by_login, login)
-        right = await self.is_password(user, password)
-        if user is None or not right:
-            await self.guessed(PASSWORD, login, address)
-            raise OperationError("credentials_wrong")
+        async with self._signing_in:
+            # Again: of many guesses at once, those before this one are counted by now.
+            await self.check_throttle(PASSWORD, login, address)
+            user = await asyncio.to_thread(self.users.by_login, login)
+            right = await self.is_password(user, password)
+            if user is None or not right:
+                await self.guessed(PASSWORD, login, address)
+                raise OperationError("credentials_wrong")
         await self.run(self.throttle.succeeded, PASSWORD, login, address)
         passed = not user.totp_secret and not await self.run(self.passkeys.of_user, user.id)
         return await self.open(user, address, agent, remembered=remembered, passed=passed)

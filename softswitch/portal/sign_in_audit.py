@@ -33,8 +33,8 @@ async def note(visit: Visit, event: Event, user: User | None, outcome: str = DON
 def _append(visit: Visit, event: Event, user: User | None, outcome: str) -> None:
     identity, visitor = visit.portal.identity, visit.visitor
     membership = None if visitor is None else visitor.membership
-    if membership is None and user is not None:
-        held = identity.users.memberships(user.id)
+    if membership is None:  # nobody's login takes as long as somebody's
+        held = identity.users.memberships(0 if user is None else user.id)
         membership = held[0] if len(held) == 1 else None
     entry = AuditEntry(
         at=identity.now_ms(),

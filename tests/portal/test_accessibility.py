@@ -20,7 +20,10 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 LOOKS = {"en": "light", "fa": "dark"}
 """Language to theme: each page is seen twice."""
 NARROWEST = {"width": 320, "height": 844}
-ELSEWHERE = {"/live", "/logout", "/language", "/announcements", "/calls.csv", "/phone", "/register"}
+ELSEWHERE = {
+    "/live", "/logout", "/language", "/announcements", "/calls.csv", "/phone", "/register",
+    "/money/top-up",
+}  # fmt: skip
 """No pages to look at, or there only where they are switched on."""
 
 

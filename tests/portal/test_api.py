@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import httpx
@@ -151,6 +152,9 @@ def test_the_description_names_every_request(portal: Served) -> None:
     assert rows == {(call.method.lower(), f"/api/v1{call.path}") for call in CALLS_OF_THE_API}
     ids = [one["operationId"] for item in described["paths"].values() for one in item.values()]
     assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'"\$ref": ?"([^"]+)"', json.dumps(described))) == {
+        "#/components/schemas/Problem"
+    }, "nothing is named that isn't there"
     assert "GET /api/v1/accounts/{account}" in httpx.get(f"{portal.url}/api/docs").text
 
 

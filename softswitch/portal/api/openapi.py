@@ -147,5 +147,21 @@ def _body(arguments: Mapping[str, tuple[object, object]]) -> Schema:
 
 
 def _schema(kind: object) -> Schema:
-    (found,), _ = msgspec.json.schema_components([kind])
-    return found
+    """The schema of an argument, with the records that it holds written out."""
+    (found,), records = msgspec.json.schema_components([kind], ref_template="{name}")
+    return _written_out(found, records)
+
+
+def _written_out(schema: Schema, records: Mapping[str, Schema]) -> Schema:
+    def whole(part: object) -> object:
+        match part:
+            case {"$ref": str(name)}:
+                return whole(records[name])
+            case dict():
+                return {key: whole(value) for key, value in part.items()}
+            case list():
+                return [whole(value) for value in part]
+            case _:
+                return part
+
+    return {key: whole(value) for key, value in schema.items()}

@@ -53,6 +53,10 @@ if TYPE_CHECKING:
     from softswitch.process.switch import Switch
 
 
+DOUBT_SECONDS = 2.5
+"""A node that said nothing for so long may be dead: the calls of its callers are served here."""
+
+
 def bus(
     config: Config, store: Store, loop: asyncio.AbstractEventLoop, log: Log
 ) -> PostgresqlBus | None:
@@ -175,7 +179,10 @@ class Node:
         line = self.directory.line_by_login(claimed) or self.directory.line_by_number(claimed)
         if line is None or self.live_calls.of_line(line):
             return None
-        return neighbours.talking_of(line.id)
+        talks_at = neighbours.talking_of(line.id)
+        if talks_at is None or self.loop.time() - talks_at.heard_at > DOUBT_SECONDS:
+            return None
+        return talks_at
 
     # What other nodes do
 

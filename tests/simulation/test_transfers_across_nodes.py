@@ -168,6 +168,19 @@ def test_a_consultation_that_was_passed_on_to_a_node_that_dies_gets_503(nodes):
     nodes.start("two")
 
 
+def test_a_caller_whose_other_call_is_at_a_node_that_just_died_is_served(nodes):
+    ana, beka, cira, _ = phones(nodes)
+    begin(nodes, ana, BEKA, "two")
+    nodes.crash("two")
+    nodes.run(3)  # its silence isn't noticed yet
+    session = begin(nodes, beka, CIRA, "one")
+    assert session in beka.talking
+    for phone in (ana, beka, cira):
+        for each in [*phone.talking]:
+            phone.hang_up(each)
+    nodes.start("two")
+
+
 # Limits in the same moment
 
 

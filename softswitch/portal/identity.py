@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from billing.facts.cdr import show_stamp
@@ -72,6 +74,7 @@ class Identity:
         self.passkeys = PasskeyStore(store.engine)
         self.throttle = Throttle(store.engine)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._hashers = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="hashes")
         self._signing_in = asyncio.Semaphore(HASHES_AT_ONCE)
 
     def lifetimes(self, session: Session, membership: Membership | None) -> Lifetimes:
@@ -175,13 +178,18 @@ class Identity:
         )  # fmt: skip
         return self.sessions.open(session), Visitor(user, session, only)
 
+    async def _hashed(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Hash in one of few threads: each keeps the memory of its hashes, 16 MB and more."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hashers, partial(work, *arguments, **named))
+
     async def is_password(self, user: User | None, password: str) -> bool:
         """True if this is the user's password. A user whom there isn't takes as long."""
         kept = passwords.NOBODYS if user is None else user.secret
         async with self._hashing:
-            right = await asyncio.to_thread(passwords.matches, password, kept)
+            right = await self._hashed(passwords.matches, password, kept)
             if right and user is not None and passwords.is_outdated(kept):
-                newer = await asyncio.to_thread(passwords.hashed, password)
+                newer = await self._hashed(passwords.hashed, password)
                 await asyncio.to_thread(self.users.rehash, user.id, newer)
         return right
 
@@ -225,7 +233,7 @@ class Identity:
         if not least <= len(new) <= most or new.lower() == login.lower():
             raise OperationError("password_weak", least=least, most=most)
         async with self._hashing:
-            return await asyncio.to_thread(passwords.hashed, new)
+            return await self._hashed(passwords.hashed, new)
 
     async def pass_totp(self, visitor: Visitor, code: str, address: str) -> str:
         """Finish signing in by a one-time code or a recovery code; returns the session's new token.

@@ -37,6 +37,7 @@ def known(portal: Served, ana: Browserless) -> dict[str, list[str]]:
     call = portal.command("cdr", "list")[-1]
     asked = {"do": "request_open", "kind": "fault", "text": "It crackles", "line": LINE}
     ana.post("/requests", **asked)
+    ana.post(f"/lines/{LINE}", do="voicemail_enable")
     request = portal.command("request", "list")[-1]["id"]
     shown = re.search(r'href="(/calls/[^"]+)"', ana.get("/calls").text)
     assert shown is not None

@@ -100,7 +100,6 @@ class Visitors:
                     self._over.wait(0.2)
 
     def _browse(self, who: Browserless) -> None:
-        chance = random.Random(threading.get_ident())
         staff = who in self.people["console"]
         for path in CONSOLE if staff else CABINET:
             if self._over.is_set():
@@ -108,7 +107,7 @@ class Visitors:
             answer = who.get(path)
             assert answer.status_code == 200, (path, answer.status_code)
             self.pages += 1
-            if not staff and chance.random() < 2 * CHANGES_SHARE:
+            if not staff and random.random() < 2 * CHANGES_SHARE:
                 change(who)
                 self.changes += 1
 

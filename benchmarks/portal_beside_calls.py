@@ -132,7 +132,7 @@ def change(who: Browserless) -> httpx.Response:
 
 @dataclass(frozen=True)
 class Turn:
-    """What calls had in one turn."""
+    """The figures of the calls of one turn."""
 
     p50_ms: float
     p99_ms: float

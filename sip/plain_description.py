@@ -24,7 +24,7 @@ class PlainRelay(Struct, frozen=True, gc=False):
     """Our own description of a plain stream but for origin, address and port."""
 
     lines: bytes
-    """What stands behind the port."""
+    """The rest of its m= line, from behind the port, and the lines below."""
     codecs: tuple[Codec, ...]
 
     def write(self, origin_id: int, version: int, address: str, port: int) -> bytes:

@@ -92,7 +92,7 @@ class Cluster:
         until(lambda: f":{self.port:04X}" in Path("/proc/net/udp").read_text(), "the edge listens")
 
     def ask_edge(self, *command: str) -> str:
-        """What the edge answers to an operator's command."""
+        """The answer of the edge to an operator's command."""
         return subprocess.run(
             ["kamcmd", "-s", f"unix:{self.folder}/edge/ctl", *command],
             capture_output=True, text=True, timeout=10,

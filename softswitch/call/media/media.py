@@ -68,9 +68,9 @@ class _Terms(Struct, eq=False):
     """The terms of one side of a call."""
 
     security: LegSecurity | None = None
-    """Of its leg, once that is known."""
+    """The keys of its leg, once that is known."""
     version: int = 0
-    """Of our last description for it."""
+    """The version of our last description for it."""
     codecs: tuple[Codec, ...] | None = None
     """Those in its last description."""
     offered: tuple[Codec, ...] = ()

@@ -130,7 +130,7 @@ Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
 
 
 class _Branch(Struct, eq=False):
-    """What one leg was rung by."""
+    """The invitation of one leg, and the terms of its contact."""
 
     invitation: Invitation
     terms: BranchTerms

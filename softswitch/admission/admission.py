@@ -182,6 +182,7 @@ class Stages:
         destination = route(
             caller,
             dialled,
+            line,
             self.directory,
             bindings,
             parks=line is not None and self._parks(line),
@@ -253,14 +254,15 @@ class Stages:
         """Check a line's call against its account's caps; returns the cap on calls at once, which
         the books check again. Emergency calls always pass; service calls cost nothing and pass
         too."""
-        on_net = isinstance(destination, ToLine)
-        emergency = isinstance(destination, ToTrunk) and destination.emergency
-        if not isinstance(caller, LineCaller) or emergency or isinstance(destination, ToService):
+        if not isinstance(caller, LineCaller) or isinstance(destination, ToService):
             return None
-        account, number = caller.line.account_id, destination.number[1:]
+        if isinstance(destination, ToTrunk) and destination.emergency:
+            return None
+        account, number, caps = caller.line.account_id, destination.number[1:], self.directory.caps
+        on_net = isinstance(destination, ToLine)
         groups = self.entitlements.destinations.of(number)
-        self.directory.caps.check(account, number, groups, self.outgoing_of, at, on_net)
-        return self.directory.caps.calls_at_once(account)
+        caps.check(account, number, groups, self.outgoing_of, at, on_net)
+        return caps.calls_at_once(account)
 
     def _is_own(self, number: str) -> bool:
         return self.directory.line_by_number(number) is not None

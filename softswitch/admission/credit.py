@@ -89,6 +89,7 @@ def price(
     costs: tuple[Costed, ...] = ()
     if isinstance(destination, ToTrunk) and rate is not None:
         sets = entitlements.destinations
-        destination, costs = order(least_cost, destination, rate, tariffs, sets, at)
-        presented = structs.replace(presented, route=destination)
+        ordered, costs = order(least_cost, destination, rate, tariffs, sets, at)
+        if ordered is not destination:
+            presented = structs.replace(presented, route=ordered)
     return PricedRoute(presented, account_id, rate, packages, costs)

@@ -140,7 +140,7 @@ def _costed(
 def _weighed(destination: ToTrunk, number: str, at: int) -> ToTrunk:
     """The route without costs: trunks stay in their order, and equals are drawn by weight."""
     trunks = destination.trunks
-    if len({trunk.weight for trunk in trunks}) == 1:
+    if len(trunks) == 1 or len({trunk.weight for trunk in trunks}) == 1:
         return destination
     draw = _draw(number, at, trunks)
     ranked = sorted(trunks, key=lambda t: (-_matched(t, number), t.priority, draw[t.id]))

@@ -247,9 +247,11 @@ class NumberPlan:
     def _country_code_of(self, digits: str) -> str | None:
         """The country code of a number. No country code is a prefix of another, so the first that
         fits is the only one."""
+        lengths = self._lengths
         for length in (1, 2, 3):
-            if digits[:length] in self._lengths:
-                return digits[:length]
+            code = digits[:length]
+            if code in lengths:
+                return code
         return None
 
     def _without_plus(self, digits: str) -> str:

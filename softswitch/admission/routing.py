@@ -67,6 +67,7 @@ def all_up(trunk: Trunk) -> bool:
 def route(
     caller: Caller,
     dialled: Dialled,
+    line: Line | None,
     directory: Directory,
     bindings: tuple[Binding, ...] | None,
     *,
@@ -76,9 +77,11 @@ def route(
     service: str | None = None,
     why_busy: str | None = None,
 ) -> Route:
-    """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
+    """Choose the route.
 
     Args:
+        line: the dialled one; None if the number isn't a line's.
+        bindings: of that line.
         parks: a call to a line without phones waits for one to register.
         is_down: trunks that are passed over as long as another one is up.
         is_full: of a trunk with max_calls, True if it has as many calls.
@@ -97,7 +100,6 @@ def route(
             raise Refusal(403, "caller_status", state=status, says=("refused-suspended",))
     if dialled.kind == "code":
         return _to_service(caller, dialled.number, service)
-    line = directory.line_by_number(dialled.number)
     rented = directory.rented.get(dialled.number)
     if rented is not None and rented.shut:
         raise Refusal(480, "rental_unpaid", says=NOT_IN_SERVICE)
@@ -118,8 +120,7 @@ def route(
         raise Refusal(404, "no_trunk_takes", says=NOT_IN_SERVICE)
     alive = _alive(trunks, is_down)
     left = () if alive is trunks else tuple((t.name, "down") for t in trunks if t not in alive)
-    full = [trunk for trunk in alive if trunk.max_calls is not None and is_full(trunk)]
-    if full:
+    if full := [trunk for trunk in alive if trunk.max_calls is not None and is_full(trunk)]:
         left += tuple((trunk.name, "full") for trunk in full)
         alive = [trunk for trunk in alive if trunk not in full]
     if not alive:

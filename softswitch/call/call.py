@@ -426,8 +426,6 @@ class Call:
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.clock.wall_ms()
-        if self.offer is not None and not winner.moves:
-            self.media.answered(self.offer, winner.description)
         self.legs.learn("b", winner.description)
         await self.payers.answered(answered, wall, self.legs.kept_dialogs.encoded())
         self._state.answered_at = answered

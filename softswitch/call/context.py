@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sip.session import Session
     from sip.user_agent import UserAgent
     from softswitch.call.call import Call
     from softswitch.call.call_admission import CallAdmission
@@ -42,12 +41,12 @@ class CallNews:
     """Callbacks to the rooms above calls: watchers, traces, completion.
 
     Args:
-        leg_joined: a leg of a call begins (id of the call).
+        leg_joined: a leg of a call begins (id of the call, Call-ID of the leg).
         changed: a call rings, was answered, or has another party (id of the call).
         ended: a call is over and settled.
     """
 
-    leg_joined: Callable[[str, Session], None]
+    leg_joined: Callable[[str, str], None]
     changed: Callable[[str], None]
     ended: Callable[[Call, Ending], None]
 

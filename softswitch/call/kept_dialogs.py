@@ -27,11 +27,13 @@ class KeptDialogs:
 
     def encoded(self) -> bytes:
         """The dialogs as they stand, to be stored now."""
-        self._kept = self._mark()
-        stored = stored_dialog.stored
-        return stored_dialog.encode(
-            [stored(leg.dialog, leg.credentials is not None) for leg in self._parties]
-        )
+        mark, kept = [], []
+        for leg in self._parties:
+            dialog = leg.dialog
+            mark.append((dialog, dialog.remote_target, dialog.flow))
+            kept.append(stored_dialog.stored(dialog, leg.credentials is not None))
+        self._kept = tuple(mark)
+        return stored_dialog.encode(kept)
 
     def changed(self) -> bytes | None:
         """The dialogs, if they aren't as they were stored."""

@@ -104,7 +104,7 @@ class Legs(Struct, eq=False, kw_only=True):
 
     def joined(self, session: Session) -> None:
         """A leg begins, or comes over from another call."""
-        self.news.leg_joined(self.id, session)
+        self.news.leg_joined(self.id, session.dialog.call_id)
 
     def changed(self) -> None:
         """The call rings, was answered, or has another party on one of its sides."""
@@ -148,11 +148,13 @@ class Legs(Struct, eq=False, kw_only=True):
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay the offer or answer of a leg."""
-        self.take_info(side)
-        self.media.learn(side, heard, self.leg(side).dialog.flow.peer[0])
+        leg, media = self.parties.leg(side), self.media
+        media.takes_info(side, RELAY_TYPE in leg.peer.info_types)
+        media.learn(side, heard, leg.dialog.flow.peer[0])
         if self.hold_music is not None:
             self.hold_music.heard(side, heard)
-        self.info_keys.follow()
+        if self.state.answered_at is not None:
+            self.info_keys.follow()
 
     def relearn_sound(self, session: Session) -> None:
         """Let a leg's RTP come from a new port: it refreshed its session or registered again, and a

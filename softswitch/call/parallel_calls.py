@@ -27,8 +27,8 @@ async def check_parallel(
         StoreError: the database is out of order.
     """
     line, route = call.line_of("a"), priced.presented.route
-    if line is None or isinstance(route, ToService):
-        return
+    if line is None or isinstance(route, ToService) or live_calls.count_of_line(line) < 2:
+        return  # mostly, since it has no other call
     if not isinstance(route, ToLine) and route.emergency:
         return
     others = [one for one in live_calls.of_line(line) if one is not call and _makes(one, line)]

@@ -136,6 +136,8 @@ class CompletionDesk:
         """Note the end of a call: its lines may be free now, and others may wait for them."""
         if isinstance(call, PlacedCall):
             self._placed_over(call)
+        if not self.queue and call.legs.state.diverted_as is None:
+            return  # mostly: nobody waits for anybody, and no request is to be made
         caller, callee = call.line_of("a"), call.line_of("b")
         if end.status == 200 and caller is not None:
             self._reached(call, caller, callee)

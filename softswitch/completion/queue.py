@@ -62,6 +62,9 @@ class WaitingQueue:
     def __iter__(self) -> Iterator[Waiting]:
         return (waiting for found in list(self._for.values()) for waiting in list(found.values()))
 
+    def __bool__(self) -> bool:
+        return bool(self._for)
+
     def get(self, waiting: Waiting) -> Waiting | None:
         """The current state of a request; None: it is over."""
         return self._for.get(waiting.callee_id, {}).get(waiting.id)

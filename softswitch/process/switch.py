@@ -19,7 +19,6 @@ from sip.endpoint import Endpoint
 from sip.events import Event, Received, Refreshed, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Flow
 from sip.registrar import Binding
-from sip.session import Session
 from softswitch.admission.addressing import Addressing
 from softswitch.call import standing_calls
 from softswitch.call.call import Call
@@ -66,6 +65,7 @@ from softswitch.subscribers.refusal import Refusal
 from softswitch.texting.message import State, StoredText
 from softswitch.texting.own_texts import CallNotice
 from softswitch.texting.texting import Texting
+from softswitch.trace.recorder import not_recorded
 
 _BESIDE_CALLS = (Resubscribed, Replied, SubscriptionEnded, Refreshed)
 
@@ -274,6 +274,7 @@ class Switch:
         domain = config.switch.domain.encode("ascii")
         limits = rooms.call_limits(config)
         tolerance_ms = config.calls.tolerance_ms
+        leg_joined = not_recorded if self.recorder is None else self.recorder.join
         desk = SettlementDesk(self.money, machine.log, self.settled, tolerance_ms)
         return CallContext(
             clock=clock,
@@ -298,7 +299,7 @@ class Switch:
             tones=rooms.tones(config),
             features=self._features(),
             live_calls=self.live_calls,
-            news=CallNews(self._leg_joined, self._changed, self._ended),
+            news=CallNews(leg_joined, self._changed, self._ended),
             log=machine.log,
         )
 
@@ -358,28 +359,24 @@ class Switch:
     def _send_notice(self, line: Line, notice: CallNotice, told: Callable[[bool], None]) -> None:
         self.texting.own.send(line, notice, told)
 
-    def _leg_joined(self, call_id: str, session: Session) -> None:
-        if self.recorder is not None:
-            self.recorder.join(call_id, session.dialog.call_id)
-
     def _changed(self, call_id: str) -> None:
         """Tell the watchers of a call's lines that its state or its lines have changed."""
         call = self.live_calls.by_id[call_id]
         self.live_calls.joined_lines(call)
-        if self.watchers.calls_changed(call.line_ids, self._loop.time()):
+        if self.watchers.calls_changed(call.parties.line_ids, self._loop.time()):
             self.endpoint.drain()
         self.publisher.call_changed(call)
 
     def _ended(self, call: Call, end: Ending) -> None:
         record = call.record
-        wall_ms = round(self._wall_seconds() * 1000)
+        wall_ms = self.context.clock.wall_ms()
         self.figures.ended(end.status, end.code, record.decisions, wall_ms)
         self.publisher.call_ended(call)
         self.live_calls.ended(call)
         self.completion.ended(call, end)
         if self.recorder is not None:
             self.recorder.end(call.id, record.calling, record.called)
-        if self.watchers.calls_changed(call.line_ids, self._loop.time()):
+        if self.watchers.calls_changed(call.parties.line_ids, self._loop.time()):
             self.endpoint.drain()
         self._log.info(
             "call ended",

@@ -201,7 +201,7 @@ class Watchers:
 
     def calls_changed(self, lines: Iterable[int], now: float) -> bool:
         """Calls of these lines are set up, ring, are answered or end. True if a NOTIFY is sent."""
-        return self._tell(DIALOG, lines, now)
+        return bool(self._of_watched) and self._tell(DIALOG, lines, now)
 
     def conference_changed(self, line: Line, now: float) -> bool:
         """A member joined or left the conference of a line's calls, or was muted. True if a NOTIFY
@@ -210,7 +210,8 @@ class Watchers:
 
     def registered(self, line: Line, registration: Registration, now: float) -> None:
         """Phones of a line registered or went away."""
-        self._tell(REG, (line.id,), now)
+        if self._of_watched:
+            self._tell(REG, (line.id,), now)
         if line.waiting is not None and registration.added:
             flows = {binding.flow for binding in registration.added}
             self._agent.stack.timers.arm(LAMP_SECONDS, now, self._light_new_lamps, (line.id, flows))
@@ -251,8 +252,6 @@ class Watchers:
     def _tell(self, package: Package, lines: Iterable[int], now: float) -> bool:
         told = False
         name, of_watched = package.name, self._of_watched
-        if not of_watched:
-            return False
         for line_id in lines:
             if watching := of_watched.get((name, line_id)):
                 for subscription in [*watching]:

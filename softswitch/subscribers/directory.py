@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from billing.facts.account import ACTIVE, Status
 from sip.uri import Uri
 from softswitch.subscribers.caps import CapsWatch
@@ -116,9 +118,22 @@ class Trunk:
         """The target, parsed."""
         return _uri(self.target)
 
+    def request_uri(self, number: str) -> bytes:
+        """The Request-URI of a call to a number."""
+        before, after = _around_user(self.target)
+        return b"%s%s%s" % (before, number.encode("ascii"), after)
+
     @property
     def is_active(self) -> bool:
         return self.status == ACTIVE
+
+
+@lru_cache(maxsize=1024)
+def _around_user(target: str) -> tuple[bytes, bytes]:
+    """The octets of a trunk's URI before and after its user part, which each call writes anew."""
+    written = bytes(structs.replace(_uri(target), user="", password=None, headers=None))
+    before, _, after = written.partition(b":@")
+    return before + b":", b"@" + after
 
 
 @lru_cache(maxsize=1024)

@@ -30,11 +30,10 @@ class RentedNumbers:
 
     def __init__(self, numbers: Iterable[RentedNumber] = ()) -> None:
         self._by_number: dict[str, RentedNumber] = {}
+        self.get = self._by_number.get
+        """A rented number; None: it isn't rented."""
         self._by_account: dict[int, list[str]] = {}
         self.put(numbers)
-
-    def get(self, number: str) -> RentedNumber | None:
-        return self._by_number.get(number)
 
     def put(self, numbers: Iterable[RentedNumber], accounts: Iterable[int] = ()) -> None:
         """Replace the numbers of the accounts of these numbers, and of `accounts`."""

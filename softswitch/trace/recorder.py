@@ -141,10 +141,13 @@ class Recorder:
         trace = self._live.get(call_id)
         if trace is None:
             trace = self._live[call_id] = CallTrace(call_id)
-        known = self._by_sip_call_id.get(key, ())
-        if trace not in known:
+        known = self._by_sip_call_id.get(key)
+        if known is None:
             trace.sip_call_ids.append(key)
-            self._by_sip_call_id[key] = (*known, trace)  # a transferred leg had another call
+            self._by_sip_call_id[key] = (trace,)
+        elif trace not in known:  # a transferred leg had another call
+            trace.sip_call_ids.append(key)
+            self._by_sip_call_id[key] = (*known, trace)
 
     def said(self, call_id: str, side: str, language: str, tokens: str) -> None:
         """Record an announcement to a side of the call."""
@@ -236,6 +239,10 @@ class Recorder:
         """Drop the messages of the live call that began first, because no ended call is left."""
         trace = next(trace for trace in self._live.values() if trace.octets)
         self._octets -= trace.clear()
+
+
+def not_recorded(_call_id: str, _sip_call_id: str) -> None:
+    """Do nothing about a leg of a call, where no messages are recorded."""
 
 
 def call_id_of(data: bytes) -> bytes:

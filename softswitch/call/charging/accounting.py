@@ -32,6 +32,10 @@ FIRST_LEG = "a"
 """The CDR leg of the caller. Later letters are legs that lines added by forwarding or transfer."""
 
 
+_LOST = Ending("restart", 0, 41)
+"""The ending of a call whose switch died."""
+
+
 class Record(Struct, eq=False):
     """The facts of one leg while it lives; becomes its CDR.
 
@@ -151,8 +155,7 @@ class Record(Struct, eq=False):
 
     def draft(self) -> bytes:
         """The CDR as it stands, for the journal of live calls."""
-        ending = Ending("restart", 0, 41)
-        return self.cdr(ending, self.setup_at, 0, None, None).to_json()
+        return self.cdr(_LOST, self.setup_at, 0, None, None).to_json()
 
     def cdr(
         self,

@@ -103,30 +103,35 @@ class EstablishedCall(Struct, eq=False):
         legs = self._legs
         assert legs.state.answered_at is not None
         cap = legs.state.answered_at + self._max_duration_seconds
+        money_at = self._money_at()
         while True:
-            deadline = self._next_deadline(cap)
+            transfer = self.transfer
+            deadline = min(
+                cap,
+                money_at,
+                self._renegotiation.retry_at,
+                cap if transfer is None else transfer.until,
+            )
             letter = await legs.mailbox.next(deadline)
             ended = None
             if letter is not None:
                 ended = await self._hear(letter)
                 if ended is not None and self._never_heard(letter):
                     ended = structs.replace(ended, at=await self._last_sound())
-            if ended is None and legs.now() >= deadline:
+            due = legs.now() >= deadline
+            if ended is None and due:
                 ended = await self._expire(cap)
             if ended is not None:
                 return ended  # what the end sends goes out with it
             legs.drain()
+            # What the legs say to each other moves no deadline of the money.
+            if due or self.transfer is not None or not isinstance(letter, _OF_A_PEER):
+                money_at = self._money_at()
             letter = None  # nor is its message kept while the next one is awaited
 
-    def _next_deadline(self, cap: float) -> float:
-        transfer = self.transfer
-        return min(
-            cap,
-            self._renegotiation.retry_at,
-            self._warnings.next_at(),
-            self._legs.payers.next_deadline(),
-            cap if transfer is None else transfer.until,
-        )
+    def _money_at(self) -> float:
+        """The loop's time of the next deadline of the call's payers."""
+        return min(self._warnings.next_at(), self._legs.payers.next_deadline())
 
     def _transfers(self) -> Transfer:
         """The call's transfers, made when they are first needed."""
@@ -205,7 +210,7 @@ class EstablishedCall(Struct, eq=False):
             case HandOver():
                 await self._transfers().merging.handed_over(letter)
             case PaidTimeChanged():
-                pass  # the deadline is taken anew after every letter
+                pass  # the deadline is taken anew after it
             case BalanceChanged():
                 legs.payers.balance_changed()
             case Silent(last_packet_at):

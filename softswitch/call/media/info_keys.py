@@ -58,6 +58,8 @@ class InfoKeys(Struct, eq=False):
         if media is None or not self._state.answered or self._state.served:
             self._listens = {}  # a service listens by itself
             return
+        if not self._listens and not media.may_send_info:
+            return  # as nearly always
         a, b = media.sends_info("a"), media.sends_info("b")
         wanted: dict[Side, bool] = {}
         if a != b:

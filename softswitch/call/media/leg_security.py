@@ -99,8 +99,7 @@ class LegSecurity(Struct, eq=False):
                 one though there is no WebRTC for this leg.
         """
         target = media_target(description)
-        plain = target is not None and target.plain
-        if plain and self._policy != "required" and not self._has_offered_web:
+        if target is not None and target.plain and self._takes_plain:
             return None  # as nearly always
         if target is None:
             if is_fax_alone(description) and self.may_fax:
@@ -118,6 +117,11 @@ class LegSecurity(Struct, eq=False):
         return usable[0] if usable else None
 
     @property
+    def _takes_plain(self) -> bool:
+        """True if the peer's sound may be in the clear."""
+        return self._policy != "required" and not self._has_offered_web
+
+    @property
     def may_fax(self) -> bool:
         """True if T.38, which is never encrypted, may take the place of the sound: the policy
         doesn't require SRTP, and the phone is no browser."""
@@ -125,8 +129,12 @@ class LegSecurity(Struct, eq=False):
 
     def learn(self, description: SessionDescription) -> None:
         """Take over the peer's last offer or answer. Raises as :meth:`check`."""
-        crypto = self.check(description)
         target = media_target(description)
+        if target is not None and target.plain and self._takes_plain:  # as nearly always
+            self._protocol, self._is_web = target.protocol, False
+            self.keys = self.web = None
+            return
+        crypto = self.check(description)
         self._protocol = None if target is None else target.protocol
         self.keys = self.web = None
         theirs = None if target is None else target.web
@@ -141,8 +149,10 @@ class LegSecurity(Struct, eq=False):
 
     def answer(self, offer: SessionDescription) -> Protection:
         """The SRTP part of our answer to an offer. Raises as :meth:`check`."""
-        crypto = self.check(offer)
         target = media_target(offer)
+        if target is not None and target.plain and self._takes_plain:
+            return PLAIN  # as nearly always
+        crypto = self.check(offer)
         protocol = PLAIN_RTP if target is None else target.protocol
         if crypto is None:
             return PLAIN if protocol == PLAIN_RTP else Protection(protocol)

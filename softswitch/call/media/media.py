@@ -297,14 +297,14 @@ class CallMedia(Struct, eq=False):
 
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
         """Remember the numbers that were offered to a side; none if that side is the offerer."""
-        terms = self._terms(side)
+        terms = self._a if side == "a" else self._b
         if terms.offered != offered:
             terms.offered = offered
             if not offered:
                 self._tell_again(side)
 
     def _policy(self, side: Side) -> KeyPolicy:
-        security = self._terms(side).security
+        security = (self._a if side == "a" else self._b).security
         return "auto" if security is None else security.told_keys
 
     def way_of_keys(self, side: Side) -> KeyWay:
@@ -313,6 +313,17 @@ class CallMedia(Struct, eq=False):
             self._policy(side),
             events=self.knows_events(side),
             takes_info=self._terms(side).takes_info,
+        )
+
+    @property
+    def may_send_info(self) -> bool:
+        """False if neither side takes keys in INFO, as nearly always."""
+        a, b = self._a, self._b
+        return (
+            a.takes_info
+            or b.takes_info
+            or self._policy("a") == "info"
+            or self._policy("b") == "info"
         )
 
     def sends_info(self, side: Side) -> bool:
@@ -425,12 +436,13 @@ class CallMedia(Struct, eq=False):
             )  # fmt: skip
             return
         terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
-        security = self._secured(side)
+        security = terms.security
+        assert security is not None
         security.learn(heard)
         terms.codecs = target.codecs
         if security.told_keys in WITHOUT_EVENTS:
             terms.codecs = _codecs_of(without_events(heard))
-        formats = self._formats(side)
+        formats = agreement(terms.codecs, far.codecs, terms.offered).formats
         self.session.set_remote(
             side,
             target.address or None,
@@ -442,28 +454,23 @@ class CallMedia(Struct, eq=False):
             packet_ms=target.packet_ms,
             keys=security.keys,
             web=security.web,
-            fax=fax if security.may_fax else None,
+            fax=fax if fax is not None and security.may_fax else None,
             # No phone is rung yet, so that nothing comes for this side either.
             patient=far.told is None,
         )
         terms.told = formats
         if far.told is not None:
             self._tell_again(other(side))
-        self._choose_way()
-
-    def _formats(self, side: Side) -> Formats:
-        """A side's codecs in the form that the relay takes."""
-        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
-        assert terms.codecs is not None
-        return agreement(terms.codecs, far.codecs, terms.offered).formats
+            self._choose_way()
 
     def _tell_again(self, side: Side) -> None:
         """Update the relay's payload types of a side, if a new description or offer has changed
         them."""
-        terms = self._terms(side)
+        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
         if terms.told is None:
             return
-        formats = self._formats(side)
+        assert terms.codecs is not None
+        formats = agreement(terms.codecs, far.codecs, terms.offered).formats
         if formats != terms.told:
             terms.told = formats
             self.session.agree(side, formats)

@@ -244,7 +244,7 @@ def _trunk_invitation(
     extra: Fields,
     trusts: Callable[[Flow], bool],
 ) -> Invitation:
-    target = bytes(structs.replace(trunk.uri, user=number, password=None, headers=None))
+    target = trunk.request_uri(number)
     return Invitation(
         flow,
         target,

@@ -231,10 +231,14 @@ class Branches(Struct, eq=False):
 
     def won(self, winner: Session, now: float) -> None:
         """Cancel all legs but the winner, which may be another attempt's, and tell them why."""
-        if winner in self._ringing and self.attempt.on_answer is not None:
-            self.attempt.on_answer(True)
-        self._cancel([s for s in self._ringing if s is not winner], COMPLETED_ELSEWHERE, now)
-        self._ringing.clear()
+        others = self._ringing
+        if winner in others:
+            others.remove(winner)
+            if self.attempt.on_answer is not None:
+                self.attempt.on_answer(True)
+        if others:
+            self._cancel(others, COMPLETED_ELSEWHERE, now)
+            others.clear()
 
     def cancel(self, now: float) -> None:
         """Cancel all legs: the caller gave up, or no leg answered in time."""

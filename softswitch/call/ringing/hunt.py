@@ -68,7 +68,10 @@ class Hunt:
     @property
     def meters(self) -> set[Meter]:
         """The meters that pay for this attempt alone."""
-        return {terms.meter for terms in self.attempt.terms if terms.meter is not None}
+        terms = self.branches.attempt.terms
+        if not terms:
+            return set()  # as nearly always
+        return {one.meter for one in terms if one.meter is not None}
 
     @property
     def refusal(self) -> Refusal | None:
@@ -81,8 +84,11 @@ class Hunt:
         """The loop's time at which the current attempt is given up."""
         if self.over:
             return _NEVER
-        impatient_at = self._impatient_at if self._is_impatient else _NEVER
-        return min(self.branches.deadline, self.branches.dead_at, impatient_at)
+        branches = self.branches
+        deadline = branches.deadline
+        if branches.attempt.phones is not None:
+            deadline = min(deadline, branches.dead_at)
+        return min(deadline, self._impatient_at) if self._is_impatient else deadline
 
     @property
     def _is_impatient(self) -> bool:
@@ -111,7 +117,7 @@ class Hunt:
 
     def note(self, status: int) -> None:
         """Note the result of the current attempt in the call's record."""
-        trunk = self.attempt.trunk
+        trunk = self.branches.attempt.trunk
         self.record.decisions.tried.append((PHONES if trunk is None else trunk.name, status))
 
     def expire(self, now: float) -> None:

@@ -93,7 +93,8 @@ _OF_CALLED_LEGS = (
 
 
 class Winner(Struct, frozen=True):
-    """The leg that answered first, with its description.
+    """The leg that answered first, with its description, which was held against the caller's offer
+    unless the leg moves.
 
     Args:
         line: the line of its phone; None for a trunk's leg.
@@ -374,14 +375,14 @@ class Ringing(Struct, eq=False):
 
     def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
         """Cancel all other legs; returns their payers with their endings."""
-        self._drop_taker(self._legs.now())
-        lost = []
-        mine = set() if won is None else won.meters
+        now, mine, lost = self._legs.now(), set() if won is None else won.meters, []
+        self._drop_taker(now)
         for hunt in self._hunts:
-            hunt.branches.won(winner, self._legs.now())
-            refusal = hunt.refusal
-            end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
-            lost += [(meter, end) for meter in hunt.meters - mine]
+            hunt.branches.won(winner, now)
+            if meters := hunt.meters - mine:
+                refusal = hunt.refusal
+                end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
+                lost += [(meter, end) for meter in meters]
         return tuple(lost)
 
     def _usable(
@@ -414,9 +415,12 @@ class Ringing(Struct, eq=False):
                 self._drop_taker(self._legs.now())
                 self._taker = letter
             return None
-        description = pick_up.take(self._legs, self._early_media.offer, letter)
+        offer = self._early_media.offer
+        description = pick_up.take(self._legs, offer, letter)
         if description is None:
             return None
+        if offer is not None:
+            self._legs.media.answered(offer, description)
         lost = self._end_others(letter.session, None)
         return Winner(letter.session, description, letter.line, lost, picked_up=True)
 
@@ -431,9 +435,12 @@ class Ringing(Struct, eq=False):
             self._drop_taker(self._legs.now())
             return None
         self._taker = None
+        offer = self._early_media.offer
+        if offer is not None:
+            self._legs.media.answered(offer, description)
         lost = self._end_others(session, None)
         # The codecs of a caller without an offer turn out later: both sides then get an offer.
-        moves = self._early_media.offer is None
+        moves = offer is None
         return Winner(session, description, taker.line, lost, moves=moves)
 
     def _ring_late(self, binding: Binding) -> None:

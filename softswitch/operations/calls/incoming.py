@@ -44,6 +44,7 @@ def explain_incoming(context: Context, number: str) -> list[Row]:
         destination = route(
             _OUTSIDE,
             Dialled("e164", key),
+            line,
             directory,
             tuple(found),
             parks=context.config.calls.park_seconds > 0

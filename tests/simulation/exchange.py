@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from dataclasses import replace
@@ -404,8 +405,19 @@ class Exchange:
         }
 
     def close(self) -> None:
-        self.loop.run_until_complete(self.media.close())
+        self.loop.run_until_complete(self._stop())
         asyncio.set_event_loop(None)
         event.remove(self.store.engine, "commit", self._write)
         self.store.close()
         self.folder.cleanup()
+
+    async def _stop(self) -> None:
+        """End what still lives, as a switch does that stops."""
+        if not self.dead:
+            with contextlib.suppress(TimeoutError):  # a test may have broken the database
+                await asyncio.wait_for(self.switch.finish(), 60.0)
+        tasks = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.media.close()

@@ -80,9 +80,7 @@ class Call:
         clock, agent, log = context.clock, context.signalling.agent, context.log
         features, limits, music = context.features, context.limits, context.tones.hold_music
         call_id = self.id = agent.stack.token()
-        self.context = context
-        self.caller = caller
-        self.request = request
+        self.context, self.caller, self.request = context, caller, request
         record = self.record = Record.of(call_id, request, clock.wall_ms())
         record.caller(caller)
         state = self._state = CallState()
@@ -136,32 +134,36 @@ class Call:
         self.early_media = EarlyMedia(self.legs, context.security, context.tones, log)
         self.ringing: Ringing | None = None
         """None unless something rings, or did until the call failed."""
-        self._compose_established()
+        self._established: EstablishedCall | None = None
+        """The parts that work after the answer, made with it."""
 
-    def _compose_established(self) -> None:
+    def _establish(self) -> EstablishedCall:
         """The parts that work after the answer."""
-        context, legs = self.context, self.legs
-        announcer = context.features.announcer
-        self.renegotiation = Renegotiation(legs)
-        self.service_leg = ServiceLeg(
-            legs, self.early_media, self.recording, announcer, context.log
-        )
-        self._established = EstablishedCall(
-            legs,
-            self.info_keys,
-            self.renegotiation,
-            self.service_leg,
-            partial(
-                transfers.compose,
-                context,
+        if self._established is None:
+            context, legs = self.context, self.legs
+            announcer, recording = context.features.announcer, self.recording
+            renegotiation = Renegotiation(legs)
+            service_leg = ServiceLeg(legs, self.early_media, recording, announcer, context.log)
+            self._established = EstablishedCall(
                 legs,
-                self.renegotiation,
-                self.service_leg,
-                self.recording,
-            ),
-            MoneyWarnings(legs, announcer, context.limits.warnings_seconds),
-            context.limits.max_duration_seconds,
-        )
+                self.info_keys,
+                renegotiation,
+                service_leg,
+                partial(transfers.compose, context, legs, renegotiation, service_leg, recording),
+                MoneyWarnings(legs, announcer, context.limits.warnings_seconds),
+                context.limits.max_duration_seconds,
+            )
+        return self._established
+
+    @property
+    def renegotiation(self) -> Renegotiation:
+        """Offers and answers after the answer."""
+        return self._establish().renegotiation
+
+    @property
+    def service_leg(self) -> ServiceLeg:
+        """The switch itself as a party of the call."""
+        return self._establish().service_leg
 
     @property
     def worker_move(self) -> WorkerMove:
@@ -171,7 +173,7 @@ class Call:
     @property
     def transfer(self) -> Transfer | None:
         """Transfers; None until the first is asked for."""
-        return self._established.transfer
+        return None if self._established is None else self._established.transfer
 
     # What an operator sees
 
@@ -217,7 +219,7 @@ class Call:
         return isinstance(priced, ToTrunk) and priced.emergency
 
     @property
-    def line_ids(self) -> set[int]:
+    def line_ids(self) -> list[int]:
         """The lines that have taken part, also those that were only rung."""
         return self.parties.line_ids
 
@@ -267,9 +269,9 @@ class Call:
         await self._answer(outcome)
         return await self.talk()
 
-    async def talk(self) -> Ending:
+    def talk(self) -> Awaitable[Ending]:
         """Run the answered call to its end."""
-        return await self._established.run()
+        return self._establish().run()
 
     async def _refused(self, refusal: Refusal) -> Ending:
         """The attempt failed, unless the switch has something to offer the caller."""
@@ -316,9 +318,9 @@ class Call:
         dialled = stages.dialled(self.request.uri)
         await stages.know(stages.wanted(self.line_of("a"), dialled))
 
-    async def _check_parallel(self, priced: PricedRoute) -> None:
+    def _check_parallel(self, priced: PricedRoute) -> Awaitable[None]:
         context = self.context
-        await check_parallel(self, priced, context.live_calls, context.features.hall)
+        return check_parallel(self, priced, context.live_calls, context.features.hall)
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before a phone rings."""
@@ -337,30 +339,33 @@ class Call:
 
     # While it rings
 
-    async def _ring(self, attempts: list[Attempt]) -> Winner | Ending:
-        """Ring until a leg answers.
+    def _ring(self, attempts: list[Attempt]) -> Awaitable[Winner | Ending]:
+        """Ring until a leg answers. Not a coroutine of its own, which would lie between the call
+        and its mailbox as long as it rings.
 
         Raises:
             Refusal: no leg did.
         """
         context = self.context
-        domain = context.signalling.domain
-        forwarding = Forwarding(
-            self.legs,
-            context.dialer,
-            domain,
-            context.limits.follows_redirects,
-        )
         self.ringing = Ringing(
             self.legs,
             self.early_media,
             context.signalling.agent,
-            forwarding,
+            self._open_forwarding,
             self._open_targets,
             self.progress,
             context.features.voicemail.greeting_at,
         )
-        return await self.ringing.until_answered(attempts)
+        return self.ringing.until_answered(attempts)
+
+    def _open_forwarding(self) -> Forwarding:
+        context = self.context
+        return Forwarding(
+            self.legs,
+            context.dialer,
+            context.signalling.domain,
+            context.limits.follows_redirects,
+        )
 
     def _open_targets(self, line: Line, number: str, reach: Reach) -> RentedTargets:
         context = self.context
@@ -471,7 +476,7 @@ class Call:
 
     def let_go_of(self, line: Line) -> None:
         """The line takes no part in the call any more."""
-        self.line_ids.discard(line.id)
+        self.parties.drop_line(line.id)
         self.context.live_calls.left(self, line)
 
     # The end
@@ -496,10 +501,8 @@ class Call:
         if self.ringing is not None:
             self.ringing.stop(now)
             self.ringing = None
-        self.service_leg.stop()
-        if self.transfer is not None:
-            self.transfer.stop(now)
-        self.renegotiation.stop(now)
+        if self._established is not None:
+            self._established.stop(now)
         if not self._state.answered:
             self._turn_away(end, now)
         for leg in self.parties:
@@ -511,8 +514,8 @@ class Call:
 
     def _return_what_came_late(self) -> None:
         """Answer letters that bring or want a leg when the call is over already."""
-        now = self.now()
         for letter in self.legs.mailbox.rest():
+            now = self.now()
             match letter:
                 case GiveLeg(taker):
                     taker.post(Given(None))

@@ -40,16 +40,17 @@ class LiveCalls:
         call = self.by_id.get(call_id)
         if call is None:
             return
-        call.line_ids.update(record.line_ids)
+        for line_id in record.line_ids:
+            call.parties.add_line(line_id)
         self.joined_lines(call)
         if record.account is not None:
             self._of_account.setdefault(record.account, {})[call_id] = call
 
     def joined_lines(self, call: Call) -> None:
         """More lines may take part in the call than before."""
-        of_line, call_id = self._of_line, call.id
+        of_line = self._of_line
         for line_id in call.parties.line_ids:
-            of_line.setdefault(line_id, {})[call_id] = call
+            of_line.setdefault(line_id, {})[call.id] = call
 
     def left(self, call: Call, line: Line) -> None:
         """A line takes no part in the call any more."""
@@ -57,7 +58,7 @@ class LiveCalls:
 
     def ended(self, call: Call) -> None:
         self.by_id.pop(call.id, None)
-        for line_id in call.line_ids:
+        for line_id in call.parties.line_ids:
             _leave(self._of_line, line_id, call)
         for record in call.payers.records:
             if record.account is not None:

@@ -37,8 +37,7 @@ class Mailbox:
 
     def rest(self) -> list[Letter]:
         """The unread letters; the mailbox is empty and without a timer afterwards."""
-        letters = self._letters.copy()
-        self._letters.clear()
+        letters, self._letters = self._letters, []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

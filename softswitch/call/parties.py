@@ -32,8 +32,8 @@ class Parties:
         answered."""
         self._a = _Party(session, line)
         self._b = _Party()
-        self.line_ids: set[int] = set()
-        """The lines that have taken part, also those that were only rung."""
+        self.line_ids: list[int] = []  # a set takes three times the octets for one or two
+        """The lines that have taken part, also those that were only rung; each once."""
 
     def put(
         self, side: Side, session: Session, line: Line | None, identity: Identity | None = None
@@ -49,7 +49,17 @@ class Parties:
         party = self._a if side == "a" else self._b
         party.leg, party.line, party.identity = session, line, identity
         if line is not None:
-            self.line_ids.add(line.id)
+            self.add_line(line.id)
+
+    def add_line(self, line_id: int) -> None:
+        """Another line takes part, or is rung."""
+        if line_id not in self.line_ids:
+            self.line_ids.append(line_id)
+
+    def drop_line(self, line_id: int) -> None:
+        """A line takes no part any more."""
+        if line_id in self.line_ids:
+            self.line_ids.remove(line_id)
 
     def name(self, side: Side, identity: Identity) -> None:
         """Note the caller id of a side."""

@@ -79,7 +79,7 @@ class PlacedCall(Call):
         attempts = await self.context.dialer.ring(destination, identity, self.id, self.request)
         attempt = structs.replace(attempts[0], seconds=seconds)
         self._branches = branches = Branches(self.context.signalling.agent, attempt)
-        self.line_ids.add(line.id)
+        self.parties.add_line(line.id)
         branches.invite(self.legs, offer, self.now())
         self.legs.changed()
         self.legs.drain()

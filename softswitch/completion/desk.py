@@ -143,7 +143,7 @@ class CompletionDesk:
             self._reached(call, caller, callee)
         if callee is None and end.status != 200 and end.cause in ENGAGED:
             rung = call.context.admission.stages.directory.line_by_number(call.record.called)
-            callee = rung if rung is not None and rung.id in call.line_ids else None
+            callee = rung if rung is not None and rung.id in call.parties.line_ids else None
         if caller is not None:
             self.call_ended(caller)
         if callee is not None and (caller is None or callee.id != caller.id):

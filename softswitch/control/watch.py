@@ -102,22 +102,19 @@ class Watcher:
 class WatchHub:
     """The watched topics with their watchers.
 
-    A room asks :meth:`watches` before it builds a row, so that no row is built without a watcher.
+    A room looks into `watchers` before it builds a row: none is built without a watcher.
     """
 
     def __init__(self) -> None:
         self.number = 0
         """The number of the last event."""
-        self._watchers: dict[Topic, tuple[Watcher, ...]] = dict.fromkeys(TOPICS, ())
+        self.watchers: dict[Topic, tuple[Watcher, ...]] = dict.fromkeys(TOPICS, ())
+        """Those who watch each topic."""
         self._snapshots: Mapping[Topic, Snapshot] = {}
 
     def serve(self, snapshots: Mapping[Topic, Snapshot]) -> None:
         """Say how the state of each topic is read; topics without one begin with no rows."""
         self._snapshots = snapshots
-
-    def watches(self, topic: Topic) -> bool:
-        """True if an event of this topic would reach anybody."""
-        return bool(self._watchers[topic])
 
     def snapshot(self, topic: Topic) -> Sequence[Row]:
         """The rows of a topic as they are now."""
@@ -128,14 +125,14 @@ class WatchHub:
         """Begin to watch; the first lines are the snapshots."""
         watcher = Watcher(self, topics)
         for topic in watcher.topics:
-            self._watchers[topic] = (*self._watchers[topic], watcher)
+            self.watchers[topic] = (*self.watchers[topic], watcher)
         watcher.begin()
         return watcher
 
     def close(self, watcher: Watcher) -> None:
         """Watch no more."""
         for topic in watcher.topics:
-            self._watchers[topic] = tuple(w for w in self._watchers[topic] if w is not watcher)
+            self.watchers[topic] = tuple(w for w in self.watchers[topic] if w is not watcher)
 
     def changed(self, topic: Topic, key: str | int, row: Row) -> None:
         """Something is new or different; the whole row is told."""
@@ -147,7 +144,7 @@ class WatchHub:
 
     def _publish(self, event: WatchEvent) -> None:
         assert event.topic is not None
-        watchers = self._watchers[event.topic]
+        watchers = self.watchers[event.topic]
         if not watchers:
             return
         self.number = event.number

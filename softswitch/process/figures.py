@@ -71,10 +71,10 @@ class TrunkFigures:
 
     def minute(self, now: int) -> Minute:
         """The minute that holds `now`, in epoch milliseconds."""
-        at = now // MINUTE_MS
-        if not self.minutes or self.minutes[-1].at < at:
-            self.minutes.append(Minute(at))
-        return self.minutes[-1]
+        at, minutes = now // MINUTE_MS, self.minutes
+        if not minutes or minutes[-1].at < at:
+            minutes.append(Minute(at))
+        return minutes[-1]
 
 
 @dataclass(slots=True)
@@ -125,16 +125,17 @@ class Figures:
         """A leg is settled: its sound, and its trunk's talk time and post-dial delay are known."""
         media = cdr.media
         if media is not None:
-            self.caller_mos[media.caller.mos_hundredths] += 1
-            self.callee_mos[media.callee.mos_hundredths] += 1
-            if media.caller.one_way or media.callee.one_way:
+            caller, callee = media.caller, media.callee
+            self.caller_mos[caller.mos_hundredths] += 1
+            self.callee_mos[callee.mos_hundredths] += 1
+            if caller.one_way or callee.one_way:
                 self.one_way += 1
         if cdr.trunk is None or cdr.direction == "incoming":
             return
-        trunk = self._trunk(cdr.trunk)
+        trunk, talk_ms = self._trunk(cdr.trunk), cdr.duration_ms
         minute = trunk.minute(cdr.ended_at)
-        trunk.talk_ms += cdr.duration_ms
-        minute.talk_ms += cdr.duration_ms
+        trunk.talk_ms += talk_ms
+        minute.talk_ms += talk_ms
         first = cdr.answered_at if cdr.ringing_at is None else cdr.ringing_at
         if first is not None:
             delay_ms = max(0, first - cdr.setup_at)

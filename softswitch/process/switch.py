@@ -322,8 +322,9 @@ class Switch:
         if isinstance(event, Received):
             self.reception.receive(event)
         elif not isinstance(event, _BESIDE_CALLS):  # one test for most events, not four
-            if event.session.owner is not None:
-                event.session.owner.post(event)
+            owner = event.session.owner
+            if owner is not None:
+                owner.post(event)
         else:
             match event:
                 case Resubscribed():

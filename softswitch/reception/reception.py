@@ -169,9 +169,10 @@ class Reception:
         if self.hands_over(received):
             return
         caller = self._caller(received, now)
-        replaces = received.request.get(b"replaces")
-        join = received.request.get(b"join")
-        if self.context.admission.stages.answering(received.request.uri.user or "") == FOCUS:
+        request = received.request
+        replaces, join = request.values.get(b"replaces"), request.values.get(b"join")
+        service = self.context.admission.stages.answering(request.uri.user or "")
+        if service == FOCUS:
             self._to_focus(received, caller, join or replaces, now)
             return
         if join is not None:  # RFC 3911: only the focus can mix
@@ -179,7 +180,7 @@ class Reception:
         if replaces is not None:
             self._replace(received, caller, replaces, now)
             return
-        self._begin(caller, received.request, self._open_session(received, caller, now))
+        self._begin(caller, request, self._open_session(received, caller, now), service)
 
     def _to_focus(
         self, received: Received, caller: Caller, along: bytes | None, now: float
@@ -205,10 +206,12 @@ class Reception:
         user = (received.request.uri.user or "").encode("ascii", "replace")
         # RFC 4579 section 5.2: phones recognise a focus by this Contact, and refer others to it.
         focus.dialog.contact = focus.dialog.contact.replace(b":", b":%s@" % user, 1) + b";isfocus"
-        self._begin(caller, received.request, focus)
+        self._begin(caller, received.request, focus, FOCUS)
 
-    def _begin(self, caller: Caller, request: Request, session: Session) -> None:
-        call = self._call(caller, request, session)
+    def _begin(
+        self, caller: Caller, request: Request, session: Session, service: str | None
+    ) -> None:
+        call = self._call(caller, request, session, service)
         session.owner = call.legs
         call.legs.joined(session)
         self.calls.begin(call)
@@ -227,9 +230,8 @@ class Reception:
             received, now, pinned=pinned, follows_private=follows_private, trusts=trusts
         )
 
-    def _call(self, caller: Caller, request: Request, session: Session) -> Call:
-        """The call for an INVITE: to a party, or to a service of the switch."""
-        name = self.context.admission.stages.answering(request.uri.user or "")
+    def _call(self, caller: Caller, request: Request, session: Session, name: str | None) -> Call:
+        """The call for an INVITE: to a party, or to the service of this name."""
         if isinstance(caller, TrunkCaller) and caller.trunk.stir != "off":
             return ProvenCall(self.context, caller, request, session, self.proof)
         if name is None:

@@ -84,27 +84,27 @@ class Meter(Struct, eq=False):
             InsufficientFunds, AccountBlocked, TooManyCalls, StoreError: nothing was reserved.
         """
         self._priced = priced
-        if not self._charging.admits():
+        charging, key = self._charging, self.record.key
+        if not charging.admits():
             raise StoreError("the database is away, and another node may take over")
-        money = self._charging.money
         command = OpenCall(
-            self.key,
+            key,
             priced.account_id,
             priced.rate,
             self.record.draft(),
             self._clock.wall_ms(),
             self._limits.reservation_seconds,
             priced.packages,
-            self._charging.node,
+            charging.node,
             priced.most_calls,
         )
-        money.holders[self.key] = self._cut
+        charging.money.holders[key] = self._cut
         try:
-            self._authorization = await money.submit(command)
+            self._authorization = await charging.money.submit(command)
             self._opened = True
         finally:
             if not self._opened:
-                money.holders.pop(self.key, None)
+                charging.money.holders.pop(key, None)
 
     async def answer(self, answered_at: float, wall: int, dialogs: bytes | None = None) -> None:
         """Note the answer. It is on disk before the caller receives the 200."""

@@ -63,9 +63,9 @@ class MoneyWarnings(Struct, eq=False):
                 self._warn(meter, now)
 
     def _due_at(self, meter: Meter) -> float:
-        if meter.extending:
+        end = NEVER if meter.extending else meter.ends_at()
+        if end == NEVER:
             return NEVER
-        end = meter.ends_at()
         longest = next(self._waiting(meter, end), None)
         if longest is None:
             return NEVER
@@ -79,7 +79,7 @@ class MoneyWarnings(Struct, eq=False):
     def _waiting(self, meter: Meter, end: float) -> Iterator[int]:
         """The warnings that this end of the money has not had, and for which the call was long
         enough; the longest first."""
-        if end == NEVER or meter.answered_at is None:
+        if meter.answered_at is None:
             return
         talk, given = end - meter.answered_at, self._given
         for seconds in self._seconds:

@@ -85,6 +85,8 @@ class Payers:
     @property
     def wants_balance(self) -> bool:
         """True if the last extension of any payer found no money to reserve."""
+        if len(self.meters) == 1:  # as nearly always
+            return self.meters[0].wants_balance
         return any(meter.wants_balance for meter in self.meters)
 
     # Coming and going

@@ -88,8 +88,8 @@ class EstablishedCall(Struct, eq=False):
 
     _legs: Legs
     _info_keys: InfoKeys
-    _renegotiation: Renegotiation
-    _service_leg: ServiceLeg
+    renegotiation: Renegotiation
+    service_leg: ServiceLeg
     _make_transfer: Callable[[], Transfer]
     _warnings: MoneyWarnings
     _max_duration_seconds: float
@@ -109,7 +109,7 @@ class EstablishedCall(Struct, eq=False):
             deadline = min(
                 cap,
                 money_at,
-                self._renegotiation.retry_at,
+                self.renegotiation.retry_at,
                 cap if transfer is None else transfer.until,
             )
             letter = await legs.mailbox.next(deadline)
@@ -139,6 +139,14 @@ class EstablishedCall(Struct, eq=False):
             self.transfer = self._make_transfer()
         return self.transfer
 
+    def stop(self, now: float) -> None:
+        """The call ends: so do its service, a transfer and an exchange that is under way."""
+        if self._legs.state.served:
+            self.service_leg.stop()
+        if self.transfer is not None:
+            self.transfer.stop(now)
+        self.renegotiation.stop(now)
+
     async def _expire(self, cap: float) -> Ending | None:
         """Do what is due."""
         now = self._legs.now()
@@ -147,8 +155,8 @@ class EstablishedCall(Struct, eq=False):
         if now >= cap:
             return endings.cap_reached(cap)
         self._warnings.expire(now)
-        if now >= self._renegotiation.retry_at:
-            self._renegotiation.retry(now)
+        if now >= self.renegotiation.retry_at:
+            self.renegotiation.retry(now)
         if self.transfer is not None and now >= self.transfer.until:
             return await self.transfer.expire()
         return None
@@ -156,12 +164,14 @@ class EstablishedCall(Struct, eq=False):
     def _never_heard(self, letter: Letter) -> bool:
         """True if a letter ends the leg of a caller that never acknowledged our 200, by a CANCEL
         that crossed it, or after 64*T1 without an ACK."""
+        if self._caller_heard:
+            return False  # as in nearly every call
         caller = self._legs.parties.get("a")
         match letter:
             case sip_events.Cancelled(session):
                 return session is caller
             case sip_events.HungUp(session, status):
-                return session is caller and status == 408 and not self._caller_heard
+                return session is caller and status == 408
             case _:
                 return False
 
@@ -189,8 +199,8 @@ class EstablishedCall(Struct, eq=False):
         if isinstance(letter, Connect):
             await self._transfers().connect(letter)
             return None
-        if self._service_leg.under_way and not isinstance(letter, _OF_EVERY_CALL):
-            return self._service_leg.hear(letter)
+        if self._legs.state.served and not isinstance(letter, _OF_EVERY_CALL):
+            return self.service_leg.hear(letter)
         legs = self._legs
         match letter:
             case sip_events.Acknowledged():  # as in every call, so before the others of its kind
@@ -203,7 +213,7 @@ class EstablishedCall(Struct, eq=False):
                 return await self._transfers().asked(session, request, flow)
             case GiveLeg():
                 is_transferring = transfer is not None and transfer.under_way
-                busy = is_transferring or self._renegotiation.busy
+                busy = is_transferring or self.renegotiation.busy
                 return await give_leg(legs, letter, busy=busy)
             case Given():
                 await self._give_back(letter)
@@ -239,7 +249,7 @@ class EstablishedCall(Struct, eq=False):
     def _hear_of_sound(self, letter: SoundLetter) -> Ending | None:
         """Offers, answers and keys. An offer or answer that can't be used ends nothing but itself,
         unless the first answer, which was delayed, is missing."""
-        renegotiation, now = self._renegotiation, self._legs.now()
+        renegotiation, now = self.renegotiation, self._legs.now()
         try:
             match letter:
                 case sip_events.Acknowledged(session, request):
@@ -270,7 +280,7 @@ class EstablishedCall(Struct, eq=False):
         return None
 
     def _ask(self, offerer: Offerer, request: Request) -> None:
-        self._renegotiation.ask(offerer, request.description, self._legs.now())
+        self.renegotiation.ask(offerer, request.description, self._legs.now())
 
     def _pick_up_late(self, letter: PickUp) -> None:
         """The call was answered a moment before: a phone that only wants to pick up is told so,
@@ -282,7 +292,7 @@ class EstablishedCall(Struct, eq=False):
             session.reject(486, now)
         else:
             newcomer = Offerer("b", session, line=letter.line)
-            self._renegotiation.ask(newcomer, newcomer.offer, now)
+            self.renegotiation.ask(newcomer, newcomer.offer, now)
 
     def _pass_info(self, session: Session, request: Request) -> None:
         """Pass keys from leg to leg; other INFO ends here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from softswitch.voicemail.desk import VoicemailDesk
 
 DEFAULT_MAX_FORWARDS = 70
+NOWHERE = Location()
+"""No location goes along."""
 
 
 class TrunkFlows(Protocol):
@@ -98,14 +100,14 @@ class Dialer:
         self._voicemail = voicemail
         self.trusts = trusts
 
-    async def attempts(
+    def attempts(
         self,
         priced: PricedRoute,
         call_id: str,
         request: Request,
         extra: Fields = (),
         hops: int = 1,
-    ) -> list[Attempt]:
+    ) -> Awaitable[list[Attempt]]:
         """The attempts for a priced leg, in order.
 
         Args:
@@ -117,7 +119,7 @@ class Dialer:
             Refusal: 503, no trunk can be reached; 483, too many hops.
         """
         presented = priced.presented
-        return await self.ring(presented.route, presented.identity, call_id, request, extra, hops)
+        return self.ring(presented.route, presented.identity, call_id, request, extra, hops)
 
     async def ring(
         self,
@@ -139,7 +141,7 @@ class Dialer:
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, call_id, left, extra)
         # The caller's location goes to emergency services alone.
-        location = location_of(request) if destination.emergency else Location()
+        location = location_of(request) if destination.emergency else NOWHERE
         return await self._ring_trunks(destination, identity, left, extra, location)
 
     def _ring_line(
@@ -200,11 +202,11 @@ class Dialer:
     ) -> list[Attempt]:
         attempts = []
         from_ = from_field(identity, self._domain)
-        asserting = asserting_fields(identity, self._domain)
         for trunk in destination.trunks:
             for flow in await self._flows.find(trunk):
-                trusts = partial(self.trusts, trunk)
-                fields = (*asserting, *extra) if trunk.trusted else extra
+                trusts, fields = partial(self.trusts, trunk), extra
+                if trunk.trusted:
+                    fields = (*asserting_fields(identity, self._domain), *extra)
                 if location.fields:
                     fields = (*fields, *location.fields)
                 if trunk.stir != "off" and self._signer is not None:
@@ -220,7 +222,7 @@ class Dialer:
                         self._limits.no_answer_seconds,
                         self._limits.trunk_failover_seconds,
                         trunk,
-                        on_answer=partial(self._on_trunk_answer, trunk),
+                        on_answer=self._on_trunk_answer,
                     )
                 )
         if not attempts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -110,7 +109,7 @@ class Attempt(Struct, frozen=True):
         reach: the targets to which the call goes when this attempt is over, and the number that
             has them.
         terms: one for each invitation; empty where no branch has terms of its own.
-        on_answer: told of a trunk's 2xx, and if its description can be used.
+        on_answer: told of the trunk's 2xx, and if its description can be used.
     """
 
     invitations: tuple[Invitation, ...]
@@ -122,7 +121,7 @@ class Attempt(Struct, frozen=True):
     forward: ForwardKind | None = None
     reach: tuple[Reach, str] | None = None
     terms: tuple[BranchTerms, ...] = ()
-    on_answer: Callable[[bool], None] | None = None
+    on_answer: Callable[[Trunk, bool], None] | None = None
 
 
 Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
@@ -163,9 +162,10 @@ class Branches(Struct, eq=False):
         return self.attempt.trunk if phones is None else phones.line
 
     def invite(self, legs: Legs, offer: Offer, now: float) -> None:
-        self.deadline = now + self.attempt.seconds
-        all_terms = self.attempt.terms or repeat(PLAIN)
-        for invitation, terms in zip(self.attempt.invitations, all_terms, strict=False):
+        attempt = self.attempt
+        self.deadline = now + attempt.seconds
+        for place, invitation in enumerate(attempt.invitations):
+            terms = attempt.terms[place] if attempt.terms else PLAIN
             self._invite(invitation, legs, offer, now, terms)
 
     def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:
@@ -234,8 +234,7 @@ class Branches(Struct, eq=False):
         others = self._ringing
         if winner in others:
             others.remove(winner)
-            if self.attempt.on_answer is not None:
-                self.attempt.on_answer(True)
+            self._judge_trunk(True)
         if others:
             self._cancel(others, COMPLETED_ELSEWHERE, now)
             others.clear()
@@ -251,11 +250,17 @@ class Branches(Struct, eq=False):
         self._failures.append((status, response))
         if status == 408 and response is None:
             self._note_silent(session)
-        if status == UNUSABLE_ANSWER and response is None and self.attempt.on_answer is not None:
-            self.attempt.on_answer(False)
+        if status == UNUSABLE_ANSWER and response is None:
+            self._judge_trunk(False)
         if status >= 600:  # RFC 3261 section 16.7: no branch may take it
             self.cancel(now)
         return not self._ringing
+
+    def _judge_trunk(self, usable: bool) -> None:
+        """Tell of the 2xx of a trunk, and if its description can be used."""
+        attempt = self.attempt
+        if attempt.on_answer is not None and attempt.trunk is not None:
+            attempt.on_answer(attempt.trunk, usable)
 
     # Dead contacts
 

@@ -138,7 +138,7 @@ class RentedTargets:
         elif target.kind == "line":
             await self._stages.know(target.value)
             route = found = self._stages.to_line(target.value, legs.parties.line_ids)
-            legs.parties.line_ids.add(found.line.id)
+            legs.parties.add_line(found.line.id)
         else:
             route = self._to_server(target.value)
         fields = Diversion(self._number, REACHED_BY).fields(route.number, self._domain)

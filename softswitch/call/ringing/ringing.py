@@ -115,6 +115,7 @@ class Ringing(Struct, eq=False):
     """All phones and trunks that are rung for one call, until one answers.
 
     Args:
+        open_forwarding: makes the call's forwardings, which hardly any call needs.
         open_targets: for a number that has targets of its own.
         on_progress: passes provisional responses on.
         fetched: has the file of a number's greeting on the disk, wherever it is kept.
@@ -123,10 +124,11 @@ class Ringing(Struct, eq=False):
     _legs: Legs
     _early_media: EarlyMedia
     _agent: UserAgent
-    _forwarding: Forwarding
+    _open_forwarding: Callable[[], Forwarding]
     _open_targets: OpenTargets
     _on_progress: OnProgress
     _fetched: Callable[[str], Awaitable[str]]
+    _made_forwarding: Forwarding | None = None
     _targets: RentedTargets | None = None
     _end: float = float("inf")
     _hunts: list[Hunt] = field(default_factory=list)
@@ -206,6 +208,12 @@ class Ringing(Struct, eq=False):
             self._hunts.append(hunt)
             hunt.begin()
 
+    @property
+    def _forwarding(self) -> Forwarding:
+        if self._made_forwarding is None:
+            self._made_forwarding = self._open_forwarding()
+        return self._made_forwarding
+
     async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
         """The attempts after everything failed: the number to which a phone redirected or the line
         forwards, or the number's next target; [] when all of it was tried."""
@@ -215,7 +223,8 @@ class Ringing(Struct, eq=False):
             redirection, line = hunt.branches.redirection(), hunt.line
             if redirection is not None and line is not None:
                 return [await self._forwarding.follow(line, redirection)]
-        if contact := await self._forwarding.next(refusal):
+        forwarding = self._made_forwarding
+        if forwarding is not None and (contact := await forwarding.next(refusal)):
             return [contact]
         attempt, line = self._hunts[0].attempt, self._hunts[0].line
         if attempt.reach is not None and line is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from msgspec import Struct, structs
 
@@ -34,7 +33,7 @@ WITHHELD: Fields = ((b"Privacy", b"id"),)
 """RFC 3325 section 9.3."""
 
 
-class Identity(NamedTuple):
+class Identity(Struct, frozen=True):
     """The caller id of a party: the true number, and the number that is shown."""
 
     presented: str | None
@@ -103,7 +102,7 @@ def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRout
     services receive that person's number, or the line's if there is none."""
     route = presented.route
     if isinstance(route, ToTrunk) and route.emergency:
-        known = person._replace(presented=person.asserted)
+        known = structs.replace(person, presented=person.asserted)
         person = known if person.asserted else presented.identity
     return structs.replace(presented, identity=person)
 
@@ -133,7 +132,7 @@ def _of_line(
         return own, "emergency calls always show the line's number"
     why = _why_withheld(line, request, withheld)
     if why is not None:
-        return own._replace(presented=None), why
+        return structs.replace(own, presented=None), why
     if not isinstance(destination, ToTrunk):
         return own, "lines of this switch see the line's number"
     add_on = line.services.chosen("caller_id")

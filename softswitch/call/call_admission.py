@@ -32,13 +32,12 @@ class CallAdmission:
     def admit(
         self, caller: Caller, dialled_digits: str, request: Request, record: Record
     ) -> PricedRoute:
-        """Admit a call; the record shows how far it came.
+        """Admit a call; the record, which knows the caller, shows how far it came.
 
         Raises:
             Refusal: a stage refused.
         """
         stages = self.stages
-        record.caller(caller)
         dialled = stages.number(dialled_digits)
         record.dialled(dialled)
         try:
@@ -74,7 +73,9 @@ class CallAdmission:
         Raises:
             Refusal: a stage refused.
         """
-        priced = self.admit(LineCaller(line), digits, request, record)
+        caller = LineCaller(line)
+        record.caller(caller)
+        priced = self.admit(caller, digits, request, record)
         priced = structs.replace(priced, presented=present_onward(priced.presented, person))
         record.onward(priced.presented.presented)
         self._note_last_call(priced, record, claim)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from msgspec import structs
+
 from softswitch.admission.caller_id import Identity, identity_of
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext
@@ -294,7 +296,7 @@ class CompletionDesk:
 
     def _shown(self, waiting: Waiting, caller: Line) -> Identity:
         own = Identity(caller.number, caller.display_name, caller.number)
-        return own if waiting.shown else own._replace(presented=None)
+        return own if waiting.shown else structs.replace(own, presented=None)
 
     def _notify(self, waiting: Waiting, to: Line, notice: CallNotice, then: Waiting | None) -> None:
         """Send a notice; when it is stored, replace the request by `then`, or remove it."""

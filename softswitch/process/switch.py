@@ -265,7 +265,7 @@ class Switch:
             self.endpoint,
             self.live_calls,
             returned=self._registered,
-            phones_changed=self._phones_changed,
+            phones_changed=lambda login: self.publisher.phones_changed(login),
         )
 
     def _call_context(self, machine: Machine, network: Network, books: Books) -> CallContext:
@@ -364,9 +364,13 @@ class Switch:
         """Tell the watchers of a call's lines that its state or its lines have changed."""
         call = self.live_calls.by_id[call_id]
         self.live_calls.joined_lines(call)
+        if self.watchers.of_watched:
+            self._tell_watchers(call)
+        self.publisher.call_changed(call)
+
+    def _tell_watchers(self, call: Call) -> None:
         if self.watchers.calls_changed(call.parties.line_ids, self._loop.time()):
             self.endpoint.drain()
-        self.publisher.call_changed(call)
 
     def _ended(self, call: Call, end: Ending) -> None:
         record = call.record
@@ -377,8 +381,8 @@ class Switch:
         self.completion.ended(call, end)
         if self.recorder is not None:
             self.recorder.end(call.id, record.calling, record.called)
-        if self.watchers.calls_changed(call.parties.line_ids, self._loop.time()):
-            self.endpoint.drain()
+        if self.watchers.of_watched:
+            self._tell_watchers(call)
         self._log.info(
             "call ended",
             call=call.id,
@@ -414,9 +418,6 @@ class Switch:
             for call in of_account(account):
                 if call.payers.wants_balance:
                     call.post(BalanceChanged())
-
-    def _phones_changed(self, login: str) -> None:
-        self.publisher.phones_changed(login)
 
     def _text_moved(self, text: StoredText, state: State) -> None:
         self.figures.texts[text.text.kind, state.value] += 1

@@ -96,7 +96,8 @@ class Watchers:
         self._domain = domain
         self._audience = audience
         self._wall_seconds = wall_seconds
-        self._of_watched: dict[tuple[bytes, int], set[Subscription]] = {}
+        self.of_watched: dict[tuple[bytes, int], set[Subscription]] = {}
+        """The subscriptions by package and by the line that they watch."""
         self._watches: dict[Subscription, Watch] = {}
         self._of_watcher: dict[int, set[Subscription]] = {}
 
@@ -127,7 +128,7 @@ class Watchers:
         )
         self._watches[subscription] = watch
         if not subscription.over:
-            self._of_watched.setdefault((package.name, watch.watched), set()).add(subscription)
+            self.of_watched.setdefault((package.name, watch.watched), set()).add(subscription)
             self._of_watcher.setdefault(watch.watcher, set()).add(subscription)
 
     def resubscribe(self, again: Resubscribed, watcher: Line, now: float) -> None:
@@ -144,7 +145,7 @@ class Watchers:
     def ended(self, subscription: Subscription) -> None:
         """The user agent reports the end of a subscription."""
         watch = self._watches.pop(subscription)
-        _discard(self._of_watched, (subscription.package.name, watch.watched), subscription)
+        _discard(self.of_watched, (subscription.package.name, watch.watched), subscription)
         _discard(self._of_watcher, watch.watcher, subscription)
 
     def _may(self, package: Package, watcher: Line, watched: Line) -> bool:
@@ -201,7 +202,7 @@ class Watchers:
 
     def calls_changed(self, lines: Iterable[int], now: float) -> bool:
         """Calls of these lines are set up, ring, are answered or end. True if a NOTIFY is sent."""
-        return bool(self._of_watched) and self._tell(DIALOG, lines, now)
+        return self._tell(DIALOG, lines, now)
 
     def conference_changed(self, line: Line, now: float) -> bool:
         """A member joined or left the conference of a line's calls, or was muted. True if a NOTIFY
@@ -210,7 +211,7 @@ class Watchers:
 
     def registered(self, line: Line, registration: Registration, now: float) -> None:
         """Phones of a line registered or went away."""
-        if self._of_watched:
+        if self.of_watched:
             self._tell(REG, (line.id,), now)
         if line.waiting is not None and registration.added:
             flows = {binding.flow for binding in registration.added}
@@ -239,7 +240,7 @@ class Watchers:
     def _concerned(self, line_id: int) -> Iterator[Subscription]:
         yield from self._of_watcher.get(line_id, ())
         for package in PACKAGES:
-            yield from self._of_watched.get((package, line_id), ())
+            yield from self.of_watched.get((package, line_id), ())
 
     def _still_may(self, subscription: Subscription) -> bool:
         watch = self._watches[subscription]
@@ -251,7 +252,7 @@ class Watchers:
 
     def _tell(self, package: Package, lines: Iterable[int], now: float) -> bool:
         told = False
-        name, of_watched = package.name, self._of_watched
+        name, of_watched = package.name, self.of_watched
         for line_id in lines:
             if watching := of_watched.get((name, line_id)):
                 for subscription in [*watching]:
@@ -271,7 +272,7 @@ class Watchers:
     def _light_lamps(self, line: Line, bindings: Iterable[Binding], now: float) -> None:
         subscribed = {
             subscription.dialog.flow
-            for subscription in self._of_watched.get((MWI.name, line.id), ())
+            for subscription in self.of_watched.get((MWI.name, line.id), ())
         }
         for binding in bindings:
             if binding.flow not in subscribed:

@@ -298,7 +298,7 @@ def test_a_lamp_that_is_gone_is_forgotten(exchange, office):
     office[0].call(BEKA)
     exchange.run(5.0)
     assert len(exchange.switch.agent.subscriptions) == 0
-    assert not exchange.switch.watchers._of_watched and not exchange.switch.watchers._of_watcher
+    assert not exchange.switch.watchers.of_watched and not exchange.switch.watchers._of_watcher
 
 
 def test_over_a_lossy_wire_every_lamp_shows_the_last_state():

@@ -8,9 +8,11 @@ result of an INFO concerns neither the other leg nor the call.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from rtp.control import Digit
 from softswitch.call.media.keys import RELAY_TYPE, relay_body
@@ -31,6 +33,9 @@ MILLISECONDS = 160
 """The duration that is written for each key: its end isn't known when the INFO is sent."""
 
 
+_NO_SIDES: Mapping[Side, bool] = MappingProxyType({})
+
+
 class InfoKeys(Struct, eq=False):
     """The INFO queues of one call.
 
@@ -46,17 +51,18 @@ class InfoKeys(Struct, eq=False):
     _mailbox: Mailbox
     _clock: Clock
     _log: Log
-    _listens: dict[Side, bool] = field(default_factory=dict)
+    _listens: Mapping[Side, bool] = _NO_SIDES
     """The sides whose keys are detected, with True if also in the sound."""
-    _waiting: dict[Session, deque[tuple[bytes, bytes]]] = field(default_factory=dict)
-    """Content types and bodies that wait for a leg; the first is under way."""
+    _waiting: dict[Session, deque[tuple[bytes, bytes]]] | None = None
+    """Content types and bodies that wait for a leg; the first is under way. None: no key was ever
+    passed on."""
 
     def follow(self) -> None:
         """Detect keys on each side whose peer takes them in INFO. Called when a side has another
         leg, or the abilities of its leg have changed."""
         media = self._relay.media
         if media is None or not self._state.answered or self._state.served:
-            self._listens = {}  # a service listens by itself
+            self._listens = _NO_SIDES  # a service listens by itself
             return
         if not self._listens and not media.may_send_info:
             return  # as nearly always
@@ -82,6 +88,8 @@ class InfoKeys(Struct, eq=False):
     def pass_on(self, side: Side, content_type: bytes, body: bytes) -> None:
         """Send a leg an INFO, after those that wait."""
         leg = self._parties.leg(side)
+        if self._waiting is None:
+            self._waiting = {}
         waiting = self._waiting.setdefault(leg, deque())
         if len(waiting) < MAX_WAITING:
             waiting.append((content_type, body))
@@ -90,8 +98,8 @@ class InfoKeys(Struct, eq=False):
 
     def answered(self, leg: Session, status: int) -> None:
         """The INFO under way was answered: send the next."""
-        waiting = self._waiting.get(leg)
-        if not waiting:
+        waiting = None if self._waiting is None else self._waiting.get(leg)
+        if self._waiting is None or not waiting:
             return
         if status >= 300:
             self._log.warning("a key told in INFO was not taken", call=self._call_id, status=status)

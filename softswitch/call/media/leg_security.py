@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from rtp.control import Keys, Seen, WebTerms
 from sip.errors import SipError
@@ -66,7 +66,8 @@ class LegSecurity(Struct, eq=False):
     _made_web: WebLeg | None = None
     web: WebTerms | None = None
     """The terms that the relay needs, once the browser has sent a description."""
-    _own: dict[str, bytes] = field(default_factory=dict)
+    _own: dict[str, bytes] | None = None
+    """Our keys by suite; None while there are none."""
     _protocol: str | None = None
     """The RTP profile of the stream, once the peer has sent a description."""
     _seen: tuple[str, bytes, Seen] = ("", b"", ())
@@ -205,7 +206,7 @@ class LegSecurity(Struct, eq=False):
             return
         if self.keys is not None:
             self._seen = self.keys.suite, self.keys.theirs, seen
-        self._own.clear()
+        self._own = None
 
     def _lines(self, suites: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
         return tuple(
@@ -213,6 +214,8 @@ class LegSecurity(Struct, eq=False):
         )
 
     def _own_key(self, suite: str) -> bytes:
+        if self._own is None:
+            self._own = {}
         key = self._own.get(suite)
         if key is None:
             key = self._own[suite] = self._draw(SUITES[suite])
@@ -236,13 +239,13 @@ class SecurityPolicy:
 
     def of_leg(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
         """The keys of a new leg to or from this line or trunk."""
-        policy, told_keys, web = self.srtp, self.dtmf, self.web
+        policy, told_keys, transport = self.srtp, self.dtmf, flow.transport
         if party is not None:
             policy, told_keys = party.srtp or policy, party.dtmf or told_keys
-            if isinstance(party, Line):
-                web = party.webrtc or web
-        transport = flow.transport
         confidential = transport in CONFIDENTIAL_TRANSPORTS
+        if self.fingerprint is None:
+            return LegSecurity(policy, confidential, self.draw, told_keys)
+        web = (party.webrtc if isinstance(party, Line) else None) or self.web
         named = None if web == "off" else self.fingerprint
         offers_web = named is not None and (web == "on" or transport in WEB_TRANSPORTS)
         return LegSecurity(policy, confidential, self.draw, told_keys, named, offers_web)

@@ -182,6 +182,8 @@ class Branches(Struct, eq=False):
 
     def terms(self, session: Session) -> BranchTerms:
         """The terms of a branch."""
+        if not self.attempt.terms:
+            return PLAIN  # as nearly always
         branch = self._invited.get(session)
         return PLAIN if branch is None else branch.terms
 

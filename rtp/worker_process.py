@@ -73,6 +73,8 @@ class WorkerProcess:
         self._patience: asyncio.TimerHandle | None = None
         """Writes messages that have found no company."""
         self._backlog: deque[bytes] = deque()
+        self._is_blocked = False
+        """The channel is full, and the loop tells when it takes more."""
         self._buffer = bytearray(MAX_RECORD_BYTES)
         self._view = memoryview(self._buffer)
         self._channel: socket.socket | None = None
@@ -164,6 +166,7 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         loop.remove_reader(channel)
         loop.remove_writer(channel)
+        self._is_blocked = False
         channel.close()
         self._queue.clear()
         self._backlog.clear()
@@ -253,18 +256,19 @@ class WorkerProcess:
         channel = self._channel
         if channel is None:
             return
-        loop = asyncio.get_running_loop()
         while self._backlog:
             try:
                 channel.send(self._backlog[0])
             except BlockingIOError:
-                loop.add_writer(channel, self._write)
+                self._is_blocked = True
+                asyncio.get_running_loop().add_writer(channel, self._write)
                 return
             except OSError:
                 return  # it died, which the reader is told, too
             self._backlog.popleft()
-            if not self._backlog:
-                loop.remove_writer(channel)
+        if self._is_blocked:
+            self._is_blocked = False
+            asyncio.get_running_loop().remove_writer(channel)
 
     def _readable(self) -> None:
         """One record; the loop calls again if there are more."""

@@ -19,6 +19,7 @@ from sip.flow import SECURE, Address, Flow
 from sip.guard import LIMITED, Guard
 from sip.intake import Fate, Intake
 from sip.precedence import Glance, KnowsNonce, Precedence
+from sip.refusal import Refused
 from sip.transport.connections import Connections
 from sip.transport.listener import Listener
 from sip.transport.settings import ConnectionLimits
@@ -134,7 +135,8 @@ class Endpoint:
         self._turn_end: float | None = None
         self._read_at = 0.0
         self._refuser = agent.stack.refuser
-        self.intake = Intake(Glance(emergency, knows_nonce), busy_seconds)
+        self._refused: Refused | None = None
+        self.intake = Intake(Glance(emergency, knows_nonce, self._edges.trusts), busy_seconds)
         self.pressure = Pressure()
         self.connections = Connections(loop, self, limits or ConnectionLimits(), tls, origins)
         self.listening: list[Listen] = []
@@ -203,15 +205,16 @@ class Endpoint:
         if self._edges.trusts(flow.remote[0]):
             flow = self._edges.behind(data, flow)
         host = (flow.beyond or flow.remote)[0]
-        if self._guard is not None and not self._guard.admits(
+        guard = self._guard
+        if guard is not None and not guard.admits(
             host, data, now, reliable=flow.transport != "udp"
         ):
             return
         first = data[0]
-        if first < _FIRST_LETTER and stun.is_stun(data):
-            self._answer_stun(data, flow)
+        if first <= _FIRST_LETTER and self._is_served_unread(first, data, flow):
             return
-        if first == _FIRST_LETTER and self._refuser.acknowledges(data):
+        if self._refused is not None and self._is_refused(self._refused, data, now):
+            self._refuse(data, flow)
             return
         if self._turn_end is None:
             self._turn_end = now + TURN_SECONDS
@@ -230,6 +233,21 @@ class Endpoint:
                 self.receive(data, flow)
         else:
             self.receive(data, flow)
+
+    def _is_served_unread(self, first: int, data: bytes, flow: Flow) -> bool:
+        """Answer a STUN request; True for one, and for the ACK to a refusal, which needs nothing
+        done."""
+        if first < _FIRST_LETTER and stun.is_stun(data):
+            self._answer_stun(data, flow)
+            return True
+        return first == _FIRST_LETTER and self._refuser.acknowledges(data)
+
+    def _is_refused(self, refused: Refused, data: bytes, now: float) -> bool:
+        """True for the copy of a request that was refused lately."""
+        if now >= refused.until:
+            self._refused = None
+            return False
+        return refused.knows(data)
 
     def _reads(self) -> int:
         """The number of datagrams to take out of a socket before other work has its turn."""
@@ -267,6 +285,9 @@ class Endpoint:
         refusal = None
         if not self._agent.stack.layer.may_know(data):
             self.pressure.turned_away += 1
+            if self._refused is None:
+                self._refused = Refused()
+            self._refused.add(data, self._loop.time())
             if self._on_refused is not None:
                 self._on_refused(data.startswith(b"INVITE "))
             refusal = self._refuser.refuse(data, flow.remote, retry_after)

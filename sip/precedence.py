@@ -32,6 +32,7 @@ class Precedence(IntEnum):
     DIALOG = 0
     """Responses, and requests of a dialog."""
     EMERGENCY = 1
+    """Emergency calls, and OPTIONS of an edge: it would take a busy node for a dead one."""
     BEGUN = 2
     """Requests with credentials over a nonce of ours: the first half of their cost is spent."""
     CALL = 3
@@ -48,16 +49,21 @@ class Glance:
         emergency: numbers, as they are dialled, whose calls go first.
         knows_nonce: tells credentials that answer a challenge of ours from made-up ones; None
             takes all credentials for answers.
+        is_edge: true for a host that is an edge in front of the switch.
     """
 
     def __init__(
-        self, emergency: Iterable[str] = (), knows_nonce: KnowsNonce | None = None
+        self,
+        emergency: Iterable[str] = (),
+        knows_nonce: KnowsNonce | None = None,
+        is_edge: Callable[[str], bool] | None = None,
     ) -> None:
         numbers = b"|".join(re.escape(number.encode("ascii")) for number in emergency)
         self._emergency = re.compile(rb"INVITE (?:(?:sips?|tel):(?:%s)[@; ]|urn:service:sos)" % (
             numbers or b"(?!)"
         ))  # fmt: skip
         self._knows_nonce = knows_nonce
+        self._is_edge = is_edge
 
     def precedence(self, data: bytes, source: str) -> Precedence:
         """The class of a message that came from the host `source`; what can't be read is OTHER."""
@@ -70,6 +76,8 @@ class Glance:
             return Precedence.EMERGENCY
         if self.answers_challenge(data, source):
             return Precedence.BEGUN
+        if method == b"OPTIONS" and self._is_edge is not None and self._is_edge(source):
+            return Precedence.EMERGENCY
         return Precedence.CALL if method == b"INVITE" else Precedence.OTHER
 
     def answers_challenge(self, data: bytes, source: str) -> bool:

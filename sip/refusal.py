@@ -17,6 +17,10 @@ _COPIED = re.compile(rb"\r\n(?:Via|From|To|Call-ID|CSeq): [^\r\n]*")
 _FOLDED = re.compile(rb"\r\n[ \t]")
 MAX_VIAS = 10
 MAX_HEAD_BYTES = 4_096
+KEPT_SECONDS = 5.0
+"""Copies of a refused request may come for so long: they wait in the sockets and queues of an
+overloaded switch."""
+MAX_KEPT = 50_000
 
 
 class Refuser:
@@ -52,6 +56,36 @@ class Refuser:
     def acknowledges(self, data: bytes) -> bool:
         """True for an ACK to a refusal of ours."""
         return data.startswith(b"ACK ") and self._tag in data
+
+
+class Refused:
+    """The requests that were refused lately.
+
+    The sender of a refused request has given up or asked elsewhere. A copy that was under way is
+    refused, too: else the phone of a caller who is gone would ring.
+    """
+
+    def __init__(self) -> None:
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+        self._young_until = 0.0
+        self.until = 0.0
+        """When the last of them is forgotten (monotonic seconds)."""
+
+    def add(self, data: bytes, now: float) -> None:
+        """Remember a request for one to two times `KEPT_SECONDS`."""
+        if now >= self._young_until:
+            self._old = self._young if now < self.until else set()
+            self._young = set()
+            self._young_until = now + KEPT_SECONDS
+            self.until = self._young_until + KEPT_SECONDS
+        if len(self._young) < MAX_KEPT:
+            self._young.add(hash(data))
+
+    def knows(self, data: bytes) -> bool:
+        """True for the copy of a refused request; asked only before `until`."""
+        seal = hash(data)
+        return seal in self._young or seal in self._old
 
 
 def _stamped(via: bytes, source: Address) -> bytes:

@@ -25,6 +25,9 @@ FLOW_TIMER_SECONDS = 90
 """Flow-Timer: the interval at which a phone with outbound keeps its flow alive (RFC 5626 section
 5.4); NATs forget UDP after two minutes or less."""
 FLOW_GRACE_SECONDS = 30.0
+REPEATED_SECONDS = 32.0
+"""A REGISTER may come once more for so long (timer F): an edge sends it to another node if the
+first one is late with its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,7 @@ class Registrar:
         username: str,
     ) -> Registration:
         """The only phone of a line registers as it did before, as nearly always."""
-        _check_order(old, request, proven_at)
+        _check_order(old, request, proven_at, now - REPEATED_SECONDS)
         binding = self._binding(old.aor, wish, request, old.flow, now, username)
         self._bindings[old.aor] = {wish.key: binding}
         held = (binding,)
@@ -520,11 +523,16 @@ class Registrar:
         return fields
 
 
-def _check_order(binding: Binding, request: Request, proven_at: float) -> None:
+def _check_order(
+    binding: Binding, request: Request, proven_at: float, repeated_since: float = math.inf
+) -> None:
     """Refuse an old message: of one Call-ID only a higher CSeq may change a binding (section 10.3
     step 7). A nonce that is younger than the binding proves the message new: a phone that lost its
-    memory counts from 1 again, and would be unreachable until the binding ends."""
+    memory counts from 1 again, and would be unreachable until the binding ends. The message that
+    made the binding may come once more, if that was after `repeated_since` (epoch seconds)."""
     if binding.call_id != request.call_id or request.cseq.number > binding.cseq:
+        return
+    if request.cseq.number == binding.cseq and binding.registered_at > repeated_since:
         return
     if proven_at <= binding.registered_at:
         raise SipError(500, "CSeq Out Of Order")

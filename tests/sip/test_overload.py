@@ -2,10 +2,12 @@
 takes what it takes."""
 
 import random
+from ipaddress import ip_network
 
 import pytest
 from world import VirtualLoop
 
+from sip.edges import Edges
 from sip.endpoint import TURN_SECONDS, Endpoint
 from sip.events import Received
 from sip.flow import Flow
@@ -112,6 +114,36 @@ def test_what_waited_too_long_is_turned_away_and_comes_back_at_its_own_time(busy
     assert len(busy.served) + len(refused) + busy.endpoint.intake.dropped == 200
     waits = [int(response.get(b"retry-after")) for response in refused]
     assert min(waits) >= 5 and max(waits) <= 30 and len(set(waits)) > 10
+
+
+def test_the_copy_of_a_request_that_was_turned_away_is_turned_away_too(busy):
+    """Its sender has given up: the phone that it called would ring for nobody."""
+    for number in range(100):
+        busy.arrive("INVITE", f"i{number}")
+    busy.run()
+    turned_away = {response.call_id for response in busy.answers(503)}
+    served = len(busy.served)
+    assert len(turned_away) >= 20
+    for call in turned_away:
+        busy.arrive("INVITE", call)  # it waited in the socket meanwhile
+    busy.run()
+    assert len(busy.served) == served
+    assert len(busy.answers(503)) == 2 * len(turned_away)
+    busy.loop.advance(10.0)
+    busy.arrive("INVITE", min(turned_away))  # again, of who has heard nothing for all that time
+    assert len(busy.served) == served + 1
+
+
+def test_an_edge_hears_that_a_busy_switch_lives(busy):
+    edge = Busy(0.01, edges=Edges([ip_network("192.0.2.9/32")]))
+    for switch in (busy, edge):
+        for number in range(200):
+            switch.arrive("REGISTER", f"r{number}", "Authorization: Digest x")
+        switch.arrive("OPTIONS", "asks")
+        switch.run()
+    assert edge.served.index("asks") == 1
+    assert "asks" not in busy.served
+    edge.loop.close()
 
 
 def test_what_is_under_way_is_never_turned_away(busy):

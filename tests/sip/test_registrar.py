@@ -283,6 +283,20 @@ def test_of_one_call_id_only_a_higher_cseq_changes_a_binding():
     assert desk.contacts() == []
 
 
+def test_the_message_that_made_a_binding_may_come_by_another_node_too():
+    """An edge sends it there if the first node was late with its answer."""
+    desk = Desk()
+    made = desk.register(b"<sip:a@h>", CSeq=b"7 REGISTER")
+    other = Desk()
+    other.registrar.restore(made.bindings)
+    other.now = desk.now + 2
+    again = other.register(b"<sip:a@h>", CSeq=b"7 REGISTER")
+    assert [binding.contact for binding in again.refreshed] == [b"sip:a@h"]
+    other.now += 40
+    assert other.refused(b"<sip:a@h>", CSeq=b"7 REGISTER").status == 500
+    assert other.refused(b"<sip:a@h>", CSeq=b"6 REGISTER").status == 500
+
+
 # Phones that move
 
 

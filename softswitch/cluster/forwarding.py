@@ -4,12 +4,14 @@ section 16.11).
 The edge chooses a node by the Call-ID, which says nothing of the conference that a caller wants, or
 of the call that a phone picks up. The node that the edge chose puts its Via above the others and
 sends the INVITE to the node that has them, with the CANCEL and the ACK that follow; the answers
-come back through it. The dialog goes through the edge alone, but for requests of the other node,
-which knows the phone only by this one: they are sent on to the edge in their Route.
+come back through it. If the other node drains, is full or dies before it rings, this one serves the
+INVITE itself. The dialog goes through the edge alone, but for requests of the other node, which
+knows the phone only by this one: they are sent on to the edge in their Route.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable
@@ -17,8 +19,12 @@ from dataclasses import dataclass, replace
 
 from sip.edges import Edges
 from sip.endpoint import Endpoint
+from sip.errors import ParseError
+from sip.events import Received
 from sip.flow import Address, Flow, host_address, show_address
-from sip.message import Request
+from sip.message import Request, Response
+from sip.reading import parse_message
+from sip.transaction_layer import acknowledge
 
 KEPT_SECONDS = 64.0
 """How long answers, copies and the CANCEL of a request may still come: 64 times T1 (RFC 3261)."""
@@ -26,6 +32,9 @@ CALL_SECONDS = 7_200.0
 """How long requests of a call that was handed over are passed on."""
 MAX_KEPT = 10_000
 _MARK = b"z9hG4bKnode"
+_LEFT = (b"SIP/2.0 503 ", b"SIP/2.0 482 ")
+"""Refusals that leave an INVITE to this node. 482: the edge asked the other one first, and has
+given it up."""
 _HEAD_BYTES = 2_048
 _VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:[^\r\n]*", re.IGNORECASE)
 _BRANCH = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*([^\s;,]+)", re.IGNORECASE)
@@ -47,12 +56,16 @@ class _Kept:
 
     Args:
         invite: an INVITE for another node that has no final answer yet.
+        rings: True if the other node has sent more than 100 for it.
+        returned: True if this node serves the request after all.
     """
 
     onward: Flow
     back: Flow
     until: float
     invite: Request | None = None
+    rings: bool = False
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +93,41 @@ class Forwarder:
         """By our branch."""
         self._calls: dict[bytes, _Handed] = {}
         """Calls that were handed over, by their Call-ID."""
+        self._returned: list[Received] = []
 
     def hand_over(self, request: Request, flow: Flow, node: Address, now: float) -> Passed | None:
-        """An INVITE for another node; None if it has gone too far, or comes from one."""
+        """An INVITE for another node; None if it has gone too far, comes from one, or came back
+        from it."""
         if self._is_neighbour(flow.remote):
             return None  # which has chosen this node
         data, onward = bytes(request), Flow("udp", self._own, node)
+        before = self._kept.get(_our_branch(data)) if self._kept else None
+        if before is not None and before.returned:
+            return None
         call = _CALL_ID.search(data, 0, _HEAD_BYTES)
         if call is not None:
             self._remember(call[1], _Handed(onward, now + CALL_SECONDS), now)
-        return self._onward(data, onward, flow, now, request)
+        return self._onward(data, onward, flow, now, _Kept(onward, flow, now, request))
 
     def lost(self, node: Address, now: float) -> list[Passed]:
-        """Another node is away: 503 to each INVITE that it has not answered."""
+        """Another node is away: 503 to each INVITE for which it rang; the others come back."""
         answers: list[Passed] = []
         for branch, kept in self._kept.items():
             if kept.invite is None or kept.onward.remote != node or kept.until <= now:
                 continue
-            refused = kept.invite.respond(503, to_tag=branch[-16:].decode("ascii"))
-            self._kept[branch] = replace(kept, invite=None)
-            answers.append((bytes(refused), kept.back))
+            if kept.rings:
+                refused = kept.invite.respond(503, to_tag=branch[-16:].decode("ascii"))
+                self._kept[branch] = replace(kept, invite=None)
+                answers.append((bytes(refused), kept.back))
+            else:
+                self._take_back(branch, kept, kept.invite)
         return answers
+
+    def returned(self) -> list[Received]:
+        """The INVITEs that came back from other nodes since this was asked last: they are served
+        here."""
+        returned, self._returned = self._returned, []
+        return returned
 
     def keep(self, request: Request) -> None:
         """An INVITE that this node serves, though the one before its credentials may have been
@@ -117,8 +144,8 @@ class Forwarder:
             return self._to_edge(data, flow, now)
         if self._kept and data.startswith((b"ACK ", b"CANCEL ", b"INVITE ")):
             kept = self._kept.get(_our_branch(data))
-            if kept is not None and kept.until > now:
-                return self._onward(data, kept.onward, flow, now, kept.invite)
+            if kept is not None and kept.until > now and not kept.returned:
+                return self._onward(data, kept.onward, flow, now, kept)
         return self._within(data, flow, now) if self._calls else None
 
     def _within(self, data: bytes, flow: Flow, now: float) -> Passed | None:
@@ -139,9 +166,33 @@ class Forwarder:
         kept = None if branch is None else self._kept.get(branch[1])
         if branch is None or kept is None or kept.until <= now:
             return None
-        if kept.invite is not None and not data.startswith(b"SIP/2.0 1"):
-            self._kept[branch[1]] = replace(kept, invite=None)
+        if kept.returned:
+            return None
+        if kept.invite is not None:
+            if data.startswith(_LEFT):
+                return self._refused(branch[1], kept, kept.invite, data, now)
+            if not data.startswith(b"SIP/2.0 100 "):
+                ended = not data.startswith(b"SIP/2.0 1")
+                self._kept[branch[1]] = replace(
+                    kept, invite=None if ended else kept.invite, rings=True
+                )
         return data[: via.start()] + data[via.end() :], kept.back
+
+    def _refused(
+        self, branch: bytes, kept: _Kept, invite: Request, data: bytes, now: float
+    ) -> Passed | None:
+        """The ACK to the refusal of an INVITE that comes back."""
+        with contextlib.suppress(ParseError):
+            response = parse_message(data)
+            if isinstance(response, Response):
+                ack = self._onward(acknowledge(invite, response), kept.onward, kept.back, now)
+                self._take_back(branch, kept, invite)
+                return ack
+        return None
+
+    def _take_back(self, branch: bytes, kept: _Kept, invite: Request) -> None:
+        self._kept[branch] = replace(kept, invite=None, returned=True)
+        self._returned.append(Received(invite, kept.back))
 
     def _to_edge(self, data: bytes, flow: Flow, now: float) -> Passed | None:
         """A request of another node to a phone that it knows by this node."""
@@ -155,8 +206,9 @@ class Forwarder:
         return self._onward(data, Flow("udp", self._own, edge), flow, now)
 
     def _onward(
-        self, data: bytes, onward: Flow, back: Flow, now: float, invite: Request | None = None
+        self, data: bytes, onward: Flow, back: Flow, now: float, kept: _Kept | None = None
     ) -> Passed | None:
+        """A message with our Via, remembered as `kept` is."""
         forwards = _FORWARDS.search(data, 0, _HEAD_BYTES)
         left = 70 if forwards is None else int(forwards[1]) - 1
         if left < 0:
@@ -165,7 +217,10 @@ class Forwarder:
             start, end = forwards.span(1)
             data = data[:start] + b"%d" % left + data[end:]
         branch = _our_branch(data)
-        self._keep(branch, _Kept(onward, back, now + KEPT_SECONDS, invite), now)
+        until = now + KEPT_SECONDS
+        if kept is None:
+            kept = _Kept(onward, back, until)
+        self._keep(branch, replace(kept, back=back, until=until), now)
         line = data.index(b"\r\n")
         via = b"\r\nVia: SIP/2.0/UDP %s;branch=%s" % (self._sent_by, branch)
         return data[:line] + via + data[line:], onward
@@ -202,10 +257,18 @@ class ForwardingEndpoint(Endpoint):
         """Read a message, or pass it on."""
         forwarder = self.forwarder
         passed = None if forwarder is None else forwarder.pass_on(data, flow, self._loop.time())
-        if passed is None:
+        if passed is None or forwarder is None:
             super().receive(data, flow, retry_after=retry_after)
         else:
             self.write(passed)
+            self.serve_returned(forwarder)
+
+    def serve_returned(self, forwarder: Forwarder) -> None:
+        """Serve the INVITEs that other nodes didn't take."""
+        returned = forwarder.returned()
+        if returned:
+            self._agent.untold += returned
+            self.drain()
 
     @property
     def edges(self) -> Edges:

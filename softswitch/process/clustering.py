@@ -204,9 +204,10 @@ class Node:
         )
 
     def _neighbour_lost(self, address: Address) -> None:
-        """Answer for another node, to which this one has passed INVITEs on."""
+        """Answer for another node, to which this one has passed INVITEs on, or serve them."""
         for passed in self.forwarder.lost(address, self.loop.time()):
             self.endpoint.write(passed)
+        self.endpoint.serve_returned(self.forwarder)
 
     def _lines_changed(self, lines: Iterable[int]) -> None:
         lines, rooms = tuple(lines), self.rooms

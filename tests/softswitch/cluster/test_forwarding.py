@@ -123,7 +123,7 @@ def test_strangers_can_not_have_anything_passed_on(forwarder):
     assert forwarder.pass_on(bytes(parse_message(forged).respond(200)), stranger, 0.0) is None
 
 
-def test_an_invite_that_its_owner_leaves_without_an_answer_gets_503_from_here(forwarder):
+def test_an_invite_gets_503_from_here_for_which_its_owner_rings_when_it_is_lost(forwarder):
     data, _ = handed_over(forwarder)
     ringing = bytes(parse_message(data).respond(180, to_tag="t"))
     assert forwarder.pass_on(ringing, Flow("udp", OWN, OWNER), 1.0) is not None
@@ -135,6 +135,48 @@ def test_an_invite_that_its_owner_leaves_without_an_answer_gets_503_from_here(fo
     assert answer.get(b"via").startswith(b"SIP/2.0/UDP 192.0.2.100:5060")
     assert flow == COMES
     assert forwarder.lost(OWNER, 3.0) == []
+    assert forwarder.returned() == []
+
+
+def is_served_here(forwarder):
+    """The INVITE comes back once, and all that follows it stays here."""
+    (received,) = forwarder.returned()
+    assert (received.request.call_id, received.flow) == ("call", COMES)
+    assert forwarder.returned() == []
+    assert forwarder.hand_over(received.request, COMES, OWNER, 4.0) is None
+    for method in ("INVITE", "CANCEL", "ACK"):
+        assert forwarder.pass_on(message(method), COMES, 4.0) is None
+    assert forwarder.lost(OWNER, 5.0) == []
+
+
+def test_an_invite_is_served_here_whose_owner_is_lost_before_it_rings(forwarder):
+    data, _ = handed_over(forwarder)
+    trying = bytes(parse_message(data).respond(100))
+    assert forwarder.pass_on(trying, Flow("udp", OWN, OWNER), 1.0) is not None
+    assert forwarder.lost(OWNER, 3.0) == []
+    is_served_here(forwarder)
+
+
+@pytest.mark.parametrize("status", [503, 482], ids=["it drains", "the edge asked it before"])
+def test_an_invite_is_served_here_that_its_owner_leaves_to_others(forwarder, status):
+    data, _ = handed_over(forwarder)
+    refused = bytes(parse_message(data).respond(status, to_tag="t"))
+    ack, flow = forwarder.pass_on(refused, Flow("udp", OWN, OWNER), 1.0)
+    assert flow == Flow("udp", OWN, OWNER)
+    acknowledged = parse_message(ack)
+    assert (acknowledged.method, acknowledged.to_tag) == ("ACK", "t")
+    assert acknowledged.get_all(b"via")[0] == parse_message(data).get_all(b"via")[0]
+    is_served_here(forwarder)
+    assert forwarder.pass_on(refused, Flow("udp", OWN, OWNER), 2.0) is None, "the edge hears none"
+
+
+@pytest.mark.parametrize("status", [401, 404, 486, 603])
+def test_any_other_answer_of_the_owner_is_the_callers(forwarder, status):
+    data, _ = handed_over(forwarder)
+    refused = bytes(parse_message(data).respond(status, to_tag="t"))
+    back, flow = forwarder.pass_on(refused, Flow("udp", OWN, OWNER), 1.0)
+    assert (parse_message(back).status, flow) == (status, COMES)
+    assert forwarder.returned() == []
 
 
 def test_an_invite_that_was_answered_gets_no_other_answer_when_its_owner_is_lost(forwarder):

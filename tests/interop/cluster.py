@@ -85,8 +85,7 @@ class Cluster:
         (home / "dispatcher.list").write_text("".join(nodes))
         with open(home / "edge.log", "w") as log:
             self.edge = subprocess.Popen(
-                ["kamailio", "-f", str(home / "edge.cfg"), "-DD", "-E", "-m", "64", "-M", "8",
-                 "-Y", str(home)],
+                ["kamailio", "-f", str(home / "edge.cfg"), "-DD", "-E", "-M", "8", "-Y", str(home)],
                 stdout=log, stderr=log,
             )  # fmt: skip
         until(lambda: f":{self.port:04X}" in Path("/proc/net/udp").read_text(), "the edge listens")

@@ -102,7 +102,7 @@ class EdgeMachine:
         }.items():
             text = text.replace(before, after)
         (home / "keepalived.conf").write_text(text)
-        self._run("kamailio", "-f", home / "edge.cfg", "-DD", "-E", "-m", "64", "-M", "8", "-Y",
+        self._run("kamailio", "-f", home / "edge.cfg", "-DD", "-E", "-M", "8", "-Y",
                   home)  # fmt: skip
         pids = [f"{option}{home}/{option}.pid" for option in ("-p", "-r", "-c")]
         self._run("keepalived", "-n", "-l", "-f", home / "keepalived.conf", *pids)

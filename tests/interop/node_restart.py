@@ -19,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,6 +31,7 @@ from cluster import NAMES, Cluster
 from crowd import Crowd
 from node_deaths import until
 from node_rollover import state
+from processor import Processor
 from sqlalchemy import text
 from switchboard import LINES
 
@@ -39,6 +41,8 @@ from billing.stores.store import Store
 RING_SECONDS = 0.5
 TALK_SECONDS = 3.0
 STATIONS = 200
+PORTS = ("20000-26399", "26400-32767")
+"""For the sound of 1,600 calls at each node, below the ports that the system gives away."""
 SETTLES_SECONDS = 10.0
 """How long the nodes are loaded before the first restart and after each."""
 STALL_MS = 100.0
@@ -110,13 +114,20 @@ async def crowded(cluster: Cluster, given: argparse.Namespace) -> Crowd:
 
 
 async def restarts(
-    cluster: Cluster, crowd: Crowd, slow: stalls.Stalls, given: argparse.Namespace
+    cluster: Cluster,
+    crowd: Crowd,
+    slow: stalls.Stalls,
+    processor: Processor,
+    given: argparse.Namespace,
 ) -> float:
     """Restart each node; the longest that one left a request beside what the machine did (ms)."""
     addresses = [f"{node.host}:{node.port}" for node in cluster.nodes.values()]
     worst = 0.0
     for name, address in [*zip(NAMES, addresses, strict=True)] * given.rounds:
+        before = processor.ticks.copy()
         ready, used = await restart(cluster, name, given.how)
+        print(f"restarting: {processor.since(before)}", flush=True)
+        before = processor.ticks.copy()
         await asyncio.sleep(SETTLES_SECONDS)
         longest = {each: slow.longest_ms(each, ready, time.time()) for each in addresses}
         machine = slow.longest_ms("machine", ready, time.time())
@@ -125,14 +136,17 @@ async def restarts(
             f"{time.strftime('%H:%M:%S')} {name} was ready, and in use {used - ready:.1f} s later; "
             f"it left a request for at most {longest.pop(address):.0f} ms since, the other for "
             f"{max(longest.values()):.0f}, the machine itself for {machine:.0f}; calls "
-            f"{dict(crowd.calls)}, registrations {dict(crowd.registrations)}",
+            f"{dict(crowd.calls)}, registrations {dict(crowd.registrations)}; "
+            f"{processor.since(before)}",
             flush=True,
         )
     return worst
 
 
 async def run(given: argparse.Namespace, folder: Path, url: str) -> None:
-    cluster = Cluster(folder, url, {"ana": (LINES["ana"][0], "1000")})
+    cluster = Cluster(folder, url, {"ana": (LINES["ana"][0], "1000")}, GUARD__BUSY_MS="400")
+    for name, ports in zip(NAMES, PORTS, strict=True):
+        cluster.nodes[name].environment["SOFTSWITCH_MEDIA__PORTS"] = ports
     store = Store(url)
     fill(store.engine, given.lines, "127.0.0.1", 1_000_000_000)
     addresses = [f"{node.host}:{node.port}" for node in cluster.nodes.values()]
@@ -144,13 +158,18 @@ async def run(given: argparse.Namespace, folder: Path, url: str) -> None:
         crowd = await crowded(cluster, given)
         watch = Watch(store, given.phones)
         counting = asyncio.create_task(watch.go_on())
+        processor = Processor(folder)
+        measuring = asyncio.create_task(processor.go_on())
         crowd.load(given.rate, given.registrations, given.seed)
         await asyncio.sleep(SETTLES_SECONDS)
+        print(f"both nodes: {processor.since(Counter())}")
         before = {each: slow.longest_ms(each, began + took, time.time()) for each in slow.found}
         print(f"before: a request was left for at most, ms: {before}", flush=True)
-        worst = await restarts(cluster, crowd, slow, given)
+        worst = await restarts(cluster, crowd, slow, processor, given)
         await crowd.stop()
         counting.cancel()
+        measuring.cancel()
+        print(f"the edge's memory: {' '.join(cluster.ask_edge('core.shmmem').split())}")
         report(crowd, watch, store, given.how)
         crowd.close()
     store.close()

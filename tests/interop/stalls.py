@@ -38,7 +38,8 @@ class Stalls:
         """The longest time without an answer, of what was asked in this time (epoch seconds)."""
         told = self.found.get(address, [])
         first = bisect.bisect_left(told, (since, -2.0))
-        return max((ms for at, ms in told[first:] if at < until), default=0.0)
+        waits = [ms for at, ms in told[first:] if at < until]
+        return max((ms if ms >= 0 else 1000 * PATIENCE_SECONDS for ms in waits), default=0.0)
 
 
 @contextlib.contextmanager
@@ -72,7 +73,7 @@ def _request(local: tuple[str, int], address: tuple[str, int], number: int) -> b
         f"Via: SIP/2.0/UDP {host}:{port};rport;branch=z9hG4bKstall{port}x{number}\r\n"
         f"Max-Forwards: 70\r\nFrom: <sip:watch@127.0.0.1>;tag=w\r\n"
         f"To: <sip:{address[0]}:{address[1]}>\r\nCall-ID: stall{port}x{number}\r\n"
-        f"CSeq: 1 OPTIONS\r\nSubject: {'-' * 300}\r\nContent-Length: 0\r\n\r\n"
+        f"CSeq: 1 OPTIONS\r\nSubject: {'-' * 600}\r\nContent-Length: 0\r\n\r\n"
     ).encode()
 
 

@@ -30,9 +30,12 @@ class BindingChange:
 
     kept: dict[bytes, Binding] = field(default_factory=dict)
     gone: dict[bytes, Binding] = field(default_factory=dict)
+    anew: bool = False
+    """False if phones were refreshed alone."""
 
     def add(self, registration: Registration) -> None:
         """Note one more registration."""
+        self.anew |= bool(registration.added or registration.removed)
         for binding in registration.removed:
             self.kept.pop(binding.contact, None)
             self.gone[binding.contact] = binding

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -25,6 +25,8 @@ from softswitch.trace.log import Log
 
 WAIT_SECONDS = 2.0
 """The longest wait of a call for the phones of a line: then it rings those that are known."""
+GATHER_SECONDS = 0.01
+"""Registrations wait so long for company: a transaction costs as much as some dozens of them."""
 RETRY_SECONDS = 1.0
 """The pause before the database is tried again."""
 LOGINS_AT_ONCE = 100
@@ -136,14 +138,15 @@ class SharedBindings:
         newest = max(found, key=lambda binding: binding.registered_at, default=None)
         return None if newest is None else self.node_of(newest)
 
-    def told(self, logins: Iterable[str]) -> None:
+    def told(self, logins: Iterable[str], refreshed: Container[str] = ()) -> None:
         """Another node has changed the phones of these logins: those that are kept or followed here
-        are read again."""
+        are read again; if they were only refreshed, and nothing waits for them, when they are
+        called."""
         for login in logins:
             held = self._held.get(login)
             if held is not None:
                 held.fresh = False
-            if held is not None or self._follows(login):
+            if (held is not None and login not in refreshed) or self._follows(login):
                 self._want(login)
 
     def doubt(self) -> None:
@@ -236,8 +239,11 @@ class SharedBindings:
 
     def save(self, aor: str, registration: Registration) -> asyncio.Future[None]:
         """Have a registration written; the future is done when it is in the database."""
-        self._changes.setdefault(aor, BindingChange()).add(registration)
+        change = self._changes.setdefault(aor, BindingChange())
+        change.add(registration)
         held = self._held.setdefault(aor, _Held())
+        if held.foreign and any(one.contact in held.foreign for one in registration.refreshed):
+            change.anew = True  # a phone of another node is one of this node from now on
         held.version += 1
         held.known = True
         for binding in (*registration.added, *registration.refreshed):
@@ -256,6 +262,7 @@ class SharedBindings:
 
     async def _write(self) -> None:
         while self._changes:
+            await asyncio.sleep(GATHER_SECONDS)
             self._saving, self._changes = self._changes, {}
             written, self._written = self._written, self._loop.create_future()
             try:
@@ -281,6 +288,7 @@ class SharedBindings:
             if later is not None:
                 change.gone = {c: b for c, b in change.gone.items() if c not in later.kept}
                 change.kept = {c: b for c, b in change.kept.items() if c not in later.gone}
+                change.anew |= later.anew
                 change.gone |= later.gone
                 change.kept |= later.kept
             self._changes[login] = change
@@ -290,8 +298,9 @@ class SharedBindings:
         with self._engine.begin() as connection:
             binding_rows.write(connection, [changes[login] for login in logins], self._node)
             for start in range(0, len(logins), LOGINS_AT_ONCE):
-                told = BindingsChanged(tuple(logins[start : start + LOGINS_AT_ONCE]))
-                self._bus.tell_within(connection, told)
+                some = tuple(logins[start : start + LOGINS_AT_ONCE])
+                refreshed = tuple([login for login in some if not changes[login].anew])
+                self._bus.tell_within(connection, BindingsChanged(some, refreshed))
 
 
 def _pass_on(waiting: asyncio.Future[None], done: asyncio.Future[None]) -> None:

@@ -145,8 +145,8 @@ class Cluster:
     def _heard(self, node: str, message: Message) -> None:
         rooms = self._rooms
         match message:
-            case BindingsChanged(logins):
-                rooms.bindings.told(logins)
+            case BindingsChanged(logins, refreshed):
+                rooms.bindings.told(logins, refreshed)
             case CallChanged():
                 self._lines_changed(self.neighbours.put(node, message))
             case CallEnded(call):

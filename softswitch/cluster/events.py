@@ -20,9 +20,15 @@ MAX_PAYLOAD_BYTES = 7_900
 
 
 class BindingsChanged(Struct, frozen=True, tag="bindings"):
-    """Phones of these logins registered or went away."""
+    """Phones of these logins registered or went away.
+
+    Args:
+        refreshed: those of the logins whose phones are as before, but for their expiry and the way
+            to them.
+    """
 
     logins: tuple[str, ...]
+    refreshed: tuple[str, ...] = ()
 
 
 class LinePart(Struct, frozen=True):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CHANNEL = "softswitch"
 POLL_SECONDS = 0.5
 """The longest delay until the hearing thread notices that it is to end."""
+GATHER_SECONDS = 0.005
+"""Messages wait so long for company: a transaction for each costs more than the messages."""
 RETRY_SECONDS = (0.1, 2.0)
 """The first and the longest pause before the bus is tried again."""
 MAX_UNSENT = 20_000
@@ -69,6 +71,8 @@ class PostgresqlBus:
     async def _send(self) -> None:
         pause = RETRY_SECONDS[0]
         while self._unsent:
+            if not self._stops.is_set():
+                await asyncio.sleep(GATHER_SECONDS)
             messages = [*self._unsent]
             self._unsent.clear()
             try:

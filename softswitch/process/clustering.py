@@ -161,6 +161,8 @@ class Node:
         if passed is None:
             self.forwarder.keep(request)
             return False
+        # The edge would take this node for dead, too, if the other one doesn't answer in time.
+        self.endpoint.write((bytes(request.respond(100)), received.flow))
         self.endpoint.write(passed)
         return True
 

@@ -106,6 +106,34 @@ def test_a_change_that_is_told_is_read_again_if_the_line_is_kept_or_followed():
     story(conversation)
 
 
+def test_a_refreshed_phone_is_read_when_it_is_called_unless_something_waits_for_it():
+    async def conversation(node):
+        node.other(DESK)
+        await node.shared.fetch(["ana", "followed"])
+        later = replace(DESK, expires_at=9_000.0)
+        node.other(later)
+        node.shared.told(["ana", "followed"], ["ana", "followed"])
+        await node.shared.fetch(["followed"])
+        assert node.registrar.lookup("ana", NOW)[0].expires_at == DESK.expires_at
+        assert node.reads == 2
+        await node.shared.fetch(["ana"])
+        assert node.registrar.lookup("ana", NOW)[0].expires_at == 9_000.0
+
+    story(conversation)
+
+
+def test_a_refresh_is_told_as_one_unless_the_phone_comes_from_another_node():
+    async def conversation(node):
+        node.other(DESK)
+        await node.shared.fetch(["ana"])
+        for _ in range(2):  # first it was the other node's phone
+            (known,) = node.registrar.lookup("ana", NOW)
+            await node.shared.save("ana", Registration((known,), refreshed=(known,)))
+        assert node.bus.told == [BindingsChanged(("ana",)), BindingsChanged(("ana",), ("ana",))]
+
+    story(conversation)
+
+
 def test_after_missed_messages_every_line_is_read_before_it_is_called():
     async def conversation(node):
         await node.shared.fetch(["ana"])

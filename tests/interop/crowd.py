@@ -263,9 +263,9 @@ class Crowd:
         """Begin nothing more, and wait for what goes on."""
         self._stopping = True
         await self._finished()
-        for _ in range(100):  # the called sides hear BYE a moment later
-            if not any(station.taken for station in self.stations):
-                break
+        # The called sides hear BYE a moment later, or give up an answer that nobody acknowledges.
+        end = self._loop.time() + GIVES_UP_SECONDS + 2.0
+        while any(station.taken for station in self.stations) and self._loop.time() < end:
             await asyncio.sleep(0.05)
 
     def close(self) -> None:

@@ -264,8 +264,9 @@ class Crowd:
         self._stopping = True
         await self._finished()
         # The called sides hear BYE a moment later, or give up an answer that nobody acknowledges.
-        end = self._loop.time() + GIVES_UP_SECONDS + 2.0
-        while any(station.taken for station in self.stations) and self._loop.time() < end:
+        for _ in range(int((GIVES_UP_SECONDS + 2.0) / 0.05)):
+            if not any(station.taken for station in self.stations):
+                break
             await asyncio.sleep(0.05)
 
     def close(self) -> None:

@@ -117,7 +117,7 @@ class Call:
             clock=clock,
             state=state,
             mailbox=mailbox,
-            post=mailbox.post,
+            post=self.post,
             now=clock.now,
             drain=context.signalling.drain,
             record=record,
@@ -305,7 +305,7 @@ class Call:
         check_diversions(self.request)
         admission = self.context.admission
         dialled = admission.stages.dialled(self.request.uri)
-        digits = admission.stages.wanted(self.line_of("a"), dialled)
+        digits = admission.stages.wanted(self.parties.line("a"), dialled)
         priced = admission.admit(self.caller, digits, self.request, self.record)
         self.context.live_calls.admitted(self.id, self.record)
         self.parties.name("a", priced.presented.identity)

@@ -23,6 +23,7 @@ class LiveCalls:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forget_task = self._tasks.discard  # one bound method for all calls
         self._of_line: dict[int, dict[str, Call]] = {}
         self._of_account: dict[int, dict[str, Call]] = {}
         self.by_id: dict[str, Call] = {}
@@ -33,7 +34,7 @@ class LiveCalls:
         self.by_id[call.id] = call
         task = self._loop.create_task(call.run())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget_task)
 
     def admitted(self, call_id: str, record: Record) -> None:
         """A leg of these lines and this payer belongs to the call, unless that is over."""

@@ -26,7 +26,7 @@ async def check_parallel(
             configuration wants it so), or it would be the fifth (A8, in every mode).
         StoreError: the database is out of order.
     """
-    line, route = call.line_of("a"), priced.presented.route
+    line, route = call.parties.line("a"), priced.presented.route
     if line is None or isinstance(route, ToService) or live_calls.count_of_line(line) < 2:
         return  # mostly, since it has no other call
     if not isinstance(route, ToLine) and route.emergency:

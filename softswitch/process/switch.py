@@ -413,9 +413,8 @@ class Switch:
         """Balances changed: retry the extensions that found no money."""
         accounts = tuple(accounts)
         self.publisher.accounts_changed(accounts)
-        of_account = self.live_calls.of_account
         for account in accounts:
-            for call in of_account(account):
+            for call in self.live_calls.of_account(account):
                 if call.payers.wants_balance:
                     call.post(BalanceChanged())
 

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 def hung_up(legs: Legs, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
     """The end of the call; None if the leg was replaced meanwhile, or is a new one that gave up."""
-    if letter.session not in legs.parties:
+    session, parties = letter.session, legs.parties
+    if session is parties.get("a"):
+        by = "caller"
+    elif session is parties.get("b"):
+        by = "callee"
+    else:
         return None
-    by = "caller" if legs.side_of(letter.session) == "a" else "callee"
     if isinstance(letter, sip_events.Cancelled):  # it crossed our 200
         return endings.hung_up(by)
     if letter.expired:

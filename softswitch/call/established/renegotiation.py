@@ -269,6 +269,8 @@ class Renegotiation(Struct, eq=False):
 
     def stop(self, now: float) -> None:
         """The call ends: a new leg that still waits for the other one can't come in."""
+        if isinstance(self._state, Quiet):
+            return  # as nearly always
         match self._state:
             case Passed(offerer) | Fetching(offerer) | Deferred(offerer):
                 if offerer.session not in self._legs.parties:

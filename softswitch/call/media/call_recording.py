@@ -61,11 +61,10 @@ class CallRecording(Struct, eq=False):
             self._id = None
 
     def _wanted_by(self) -> Line | None:
-        for side in _SIDES:
-            line = self._parties.line(side)
-            if line is not None and line.record:
-                return line
-        return None
+        a, b = self._parties.line("a"), self._parties.line("b")
+        if a is not None and a.record:
+            return a
+        return b if b is not None and b.record else None
 
     async def _record(self, line: Line) -> None:
         media, desk, record, task = self._relay.media, self._desk, self._record_of, self._task

@@ -318,12 +318,9 @@ class CallMedia(Struct, eq=False):
     @property
     def may_send_info(self) -> bool:
         """False if neither side takes keys in INFO, as nearly always."""
-        a, b = self._a, self._b
-        return (
-            a.takes_info
-            or b.takes_info
-            or self._policy("a") == "info"
-            or self._policy("b") == "info"
+        return any(
+            terms.takes_info or (terms.security is not None and terms.security.told_keys == "info")
+            for terms in (self._a, self._b)
         )
 
     def sends_info(self, side: Side) -> bool:

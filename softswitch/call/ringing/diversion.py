@@ -56,6 +56,8 @@ def check_diversions(request: Request) -> None:
 
 def diversions(request: Request) -> int:
     """The number of diversions that a call had before it came to us."""
+    if b"diversion" not in request.values and b"history-info" not in request.values:
+        return 0  # as nearly always
     total = 0
     for value in request.get_list(b"diversion"):
         counter = 1

@@ -9,6 +9,7 @@ admitted with.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Directory", "Line", "Source", "Trunk", "Waiting"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
+"""A number, of which nothing is escaped in a URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,10 @@ class Trunk:
         return _uri(self.target)
 
     def request_uri(self, number: str) -> bytes:
-        """The Request-URI of a call to a number."""
-        before, after = _around_user(self.target)
+        """The Request-URI of a call to a number, or to a user of a foreign server."""
+        if _NUMBER.fullmatch(number) is None:
+            return bytes(structs.replace(self.uri, user=number, password=None, headers=None))
+        before, after = _around_user(self.target)  # a fifth of the steps
         return b"%s%s%s" % (before, number.encode("ascii"), after)
 
     @property

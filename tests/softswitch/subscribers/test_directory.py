@@ -122,3 +122,20 @@ def test_sources_read_and_write_alike(text: str) -> None:
 def test_broken_sources(text: str) -> None:
     with pytest.raises(ValueError):
         Source.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "user", "written"),
+    [
+        ("sip:192.0.2.1", "+442071838750", b"sip:+442071838750@192.0.2.1"),
+        ("sip:192.0.2.1:5080", "112", b"sip:112@192.0.2.1:5080"),
+        ("sip:old@gw.example.org;transport=tcp", "1", b"sip:1@gw.example.org;transport=tcp"),
+        ("sips:[2001:db8::1]", "+1", b"sips:+1@[2001:db8::1]"),
+        ("sip:pbx.example.org", "front desk", b"sip:front%20desk@pbx.example.org"),
+        ("sip:pbx.example.org", "ani@home", b"sip:ani%40home@pbx.example.org"),
+        ("sip:pbx.example.org", "ანი", b"sip:%E1%83%90%E1%83%9C%E1%83%98@pbx.example.org"),
+        ("sip:pbx.example.org", "+44²", b"sip:+44%C2%B2@pbx.example.org"),
+    ],
+)
+def test_a_request_uri_names_the_called_user_at_the_trunk(target, user, written) -> None:
+    assert Trunk(1, "t", target, ("",)).request_uri(user) == written

@@ -24,8 +24,7 @@ NOT_IN_SERVICE = ("refused-not-in-service",)
 """The announcement for a number that leads nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToLine:
+class ToLine(Struct, frozen=True):
     """The route to a line: its phones ring all at once, or its forwarding, its mailbox or the
     targets of a rented number take the call."""
 

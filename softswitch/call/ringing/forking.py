@@ -50,8 +50,7 @@ ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
 """Q.850 causes that are about the called person: no other trunk is tried, whatever the status."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneRinger:
+class PhoneRinger(Struct, frozen=True):
     """Makes the invitations to the phones of a line, also to those that register while it rings."""
 
     line: Line

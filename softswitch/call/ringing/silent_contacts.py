@@ -50,6 +50,8 @@ class SilentContacts:
 
     def left_out(self, bindings: Sequence[Binding]) -> list[Binding]:
         """The bindings without the silent ones; all of them if none would be left."""
+        if not self._since:
+            return [*bindings]  # as nearly always
         living = [binding for binding in bindings if not self._is_silent(binding)]
         return living or [*bindings]
 

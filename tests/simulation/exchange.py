@@ -254,7 +254,7 @@ class Exchange:
         self._socket.sendto = lambda data, addr: None
         self.wire.detach(self.address)
         self.wire.attach_host(self.address[0], lambda port, data, source: None)
-        self.money.submit = lambda command: self.loop.create_future()
+        self.money.submit = lambda command, **how: self.loop.create_future()
 
     def load(self) -> None:
         """Know the accounts and tariffs that are in the database."""

@@ -384,11 +384,12 @@ class Ringing(Struct, eq=False):
 
     def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
         """Cancel all other legs; returns their payers with their endings."""
-        now, mine, lost = self._legs.now(), set() if won is None else won.meters, []
-        self._drop_taker(now)
+        now, lost = self._legs.now(), []
+        if self._taker is not None:
+            self._drop_taker(now)
         for hunt in self._hunts:
             hunt.branches.won(winner, now)
-            if meters := hunt.meters - mine:
+            if hunt is not won and (meters := hunt.meters - (won.meters if won else set())):
                 refusal = hunt.refusal
                 end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
                 lost += [(meter, end) for meter in meters]

@@ -28,9 +28,13 @@ _COMPACT = {
 
 _known_names: dict[bytes, bytes] = {}
 """Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
-_name_of = _known_names.__getitem__
+known_name = _known_names.__getitem__
 
-_PLAIN_FIELD = re.compile(rb"\r\n([^:\r\n]*):[ \t]*([^\r\n]*[^ \t\r\n]|)")
+split_plainly = re.compile(rb"\r\n([^:\r\n]*):[ \t]*([^\r\n]*[^ \t\r\n]|)[ \t]*").split
+"""The start line of a head, and of each field its name, its value, and what stands behind it: empty
+unless a line is no field. What one line holds, these patterns pass on without CR and LF."""
+NAMES, VALUES, BEHIND = slice(1, None, 3), slice(2, None, 3), slice(3, None, 3)
+"""The three parts of each field in what :data:`split_plainly` returns."""
 _OF_PROXIES = (b"via", b"record-route", b"route")
 _FOLD = re.compile(rb"\r\n[ \t]")
 _LINE_END = re.compile(rb"[\r\n]")
@@ -70,31 +74,16 @@ Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]
 """The first value of each field by its name, and all values of those that stand several times."""
 
 
-def index_plain(head: bytes) -> Index | None:
-    """The values by name, if each field has a known name, stands on one line, and only such stand
-    several times as proxies add; None otherwise, and :func:`index` reads them.
+def repeated_plainly(
+    indexed: dict[bytes, bytes], parts: list[bytes]
+) -> dict[bytes, list[bytes]] | None:
+    """All values of the fields that stand several times, if they are such as proxies add; None for
+    any other repetition. `indexed`, which has the last value of each field, gets the first.
 
-    The start line isn't a field. One pass of C code, since every message goes this way: the loop
-    of :func:`index` costs ten times as many steps of Python.
+    Args:
+        parts: of :data:`split_plainly`.
     """
-    try:
-        names, values = zip(*_PLAIN_FIELD.findall(head), strict=True)
-        keys = tuple(map(_name_of, names))
-    except (KeyError, ValueError):  # an unknown name; no field at all
-        return None
-    # As many fields as line ends: none was passed over, and no CR or LF is a stray one, since a
-    # field begins with both.
-    count = len(keys)
-    if not count == head.count(b"\n") == head.count(b"\r") < MAX_HEADERS:
-        return None
-    indexed = dict(zip(keys, values, strict=True))
-    return (indexed, None) if len(indexed) == count else _repeating(indexed, keys, values)
-
-
-def _repeating(
-    indexed: dict[bytes, bytes], keys: tuple[bytes, ...], values: tuple[bytes, ...]
-) -> Index | None:
-    """The index of a message that proxies have passed on; None if it repeats anything else."""
+    keys, values = list(map(known_name, parts[NAMES])), parts[VALUES]
     repeated = {
         name: [value for key, value in zip(keys, values, strict=True) if key == name]
         for name in _OF_PROXIES
@@ -103,7 +92,7 @@ def _repeating(
     if len(keys) - len(indexed) != sum(map(len, repeated.values())) - len(repeated):
         return None
     indexed |= {name: found[0] for name, found in repeated.items()}
-    return indexed, repeated
+    return repeated
 
 
 def index(lines: list[bytes]) -> Index:

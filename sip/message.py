@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import MAX_VALUE_BYTES, Field, breaks, index, index_plain, write, write_request
-from sip.grammar import octets, text
+from sip.fields import Field, breaks, index, write, write_request
+from sip.grammar import MAGIC_COOKIE, octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
 
@@ -131,9 +131,7 @@ class Message:
     # Raw values
 
     def _read_values(self) -> dict[bytes, bytes]:
-        head = self.raw.partition(b"\r\n\r\n")[0]
-        found = index_plain(head) if len(head) <= MAX_VALUE_BYTES else None
-        values, self.repeated = found or index(head.split(b"\r\n"))
+        values, self.repeated = index(self.raw.partition(b"\r\n\r\n")[0].split(b"\r\n"))
         return values
 
     def _read_repeated(self) -> dict[bytes, list[bytes]] | None:
@@ -384,20 +382,33 @@ class Request(Message):
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
     max_forwards: int | None
     """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
+    transaction_key: tuple[object, ...]
+    """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
+    (RFC 3261 section 17.2.3)."""
 
     def __init__(self, method: str, raw_uri: bytes) -> None:
         self.method = method
         self.raw_uri = raw_uri
         self.proven = False
         self._copied: _Copied | None = None
-        self.transaction_key: tuple[object, ...] | None = None
-        """The key by which the transaction layer has looked for it."""
 
     def _read_max_forwards(self) -> int | None:
         return self._number(b"max-forwards", 255)
 
     def _read_uri(self) -> Uri:
         return Uri.parse(self.raw_uri)
+
+    def _read_transaction_key(self) -> tuple[object, ...]:
+        return self.key_as(self.method)
+
+    def key_as(self, method: str) -> tuple[object, ...]:
+        """The key of the transaction of the same request with another method, as an ACK or CANCEL
+        refers to its INVITE's."""
+        sent_by, branch = self.sent_by, self.branch
+        if branch is not None and branch[:7] == MAGIC_COOKIE != branch:
+            return (branch, sent_by, method)
+        number = self.cseq.number
+        return (self.raw_uri.decode("latin-1"), self.call_id, self.from_tag, number, method)
 
     @classmethod
     def build(cls, method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> Request:

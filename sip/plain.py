@@ -14,8 +14,17 @@ from functools import lru_cache, partial
 from operator import itemgetter
 
 from sip import grammar
-from sip.fields import MAX_VALUE_BYTES, index_plain
-from sip.grammar import text
+from sip.fields import (
+    BEHIND,
+    MAX_HEADERS,
+    MAX_VALUE_BYTES,
+    NAMES,
+    VALUES,
+    known_name,
+    repeated_plainly,
+    split_plainly,
+)
+from sip.grammar import MAGIC_COOKIE, text
 from sip.headers import CSeq
 from sip.message import (
     PLAIN_CALL_ID,
@@ -27,19 +36,17 @@ from sip.message import (
 )
 from sip.uri import MAX_URI_BYTES, Uri
 
-METHODS = {
-    name.encode("ascii"): name
-    for name in ("INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE",
-                 "INFO", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE")
-}  # fmt: skip
-"""Those that need no reading."""
-_REQUEST_LINE = re.compile(rb"([A-Z]+) ([^ \t\r\n]+) SIP/2\.0\r\n")
-_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)\r\n")
+_METHOD = (
+    rb"(INVITE|ACK|BYE|CANCEL|REGISTER|OPTIONS|PRACK|UPDATE|INFO|REFER|SUBSCRIBE|NOTIFY|MESSAGE)"
+)
+_REQUEST_LINE = re.compile(_METHOD + rb" ([^ \t]+) SIP/2\.0")
+_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) (.*)", re.DOTALL)
 
-_CSEQ = rb"([0-9]{1,9}) ([A-Z]+)"
 _MAX_FORWARDS = rb"([0-9]{1,2})"
 _URI = rb"(" + grammar.PLAIN_URI + rb")"
-_REQUEST_URI = _URI + rb"(?:;transport=[a-z]+)?(?:;ob)?"
+_REQUEST_URI = rb"(" + grammar.PLAIN_URI + rb"(?:;transport=[a-z]+)?(?:;ob)?)"
+_OF_RFC_3261 = rb"(?=[^\n]*;branch=" + MAGIC_COOKIE.encode("ascii") + rb"[0-9A-Za-z._-])"
+"""Before a Via whose branch identifies its transaction."""
 _CALL_ID = rb"(" + PLAIN_CALL_ID + rb")"
 _ADDRESS = (
     # In <>; or bare: without a name, and without a comma in its user (RFC 3261 section 20).
@@ -48,7 +55,8 @@ _ADDRESS = (
     + grammar.PLAIN_NAME + rb"<?" + _URI + rb">?" + grammar.PLAIN_TAG
 )  # fmt: skip
 """From or To; its groups are the name, the URI, the URI's four parts, and the tag."""
-_CONTACT = rb"(?:<(" + PLAIN_TARGET + rb")>|[^\n]*)"
+_TARGET = rb"<(" + PLAIN_TARGET + rb")>"
+_CONTACT = rb"(?:" + _TARGET + rb"|[^\n]*)"
 
 
 def _lines(*patterns: bytes) -> re.Pattern[str]:
@@ -57,19 +65,28 @@ def _lines(*patterns: bytes) -> re.Pattern[str]:
 
 
 _REQUEST = _lines(
-    grammar.PLAIN_VIA, _REQUEST_URI, _MAX_FORWARDS, _CSEQ, _CALL_ID, _ADDRESS, _ADDRESS, _CONTACT
-)
-_REQUEST_VALUES = itemgetter(2, 3, 5, 7, 12, 13, 14, 15, 17, 22, 24, 29, 30)
-_OF_REQUEST = itemgetter(b"max-forwards", b"cseq", b"call-id", b"from", b"to")
-_RESPONSE = _lines(PLAIN_VIA_BRANCH, _CSEQ, _CALL_ID, _ADDRESS, _ADDRESS, _CONTACT)
-_RESPONSE_VALUES = itemgetter(1, 2, 3, 4, 11, 18, 19)
+    _OF_RFC_3261 + grammar.PLAIN_VIA, _MAX_FORWARDS, rb"([0-9]{1,9}) " + _METHOD, _CALL_ID,
+    _ADDRESS, _ADDRESS, _CONTACT, rb"\9 " + _REQUEST_URI + rb" SIP/2\.0",
+)  # fmt: skip
+"""The method of the CSeq, group 9, must be that of the request line."""
+_OF_REQUEST = itemgetter(b"via", b"max-forwards", b"cseq", b"call-id", b"from", b"to")
+_REQUEST_VALUES = itemgetter(2, 3, 5, 7, 8, 9, 10, 12, 17, 19, 24, 25, 30)
+_RESPONSE = _lines(
+    PLAIN_VIA_BRANCH, rb"([0-9]{1,9}) ([A-Z]+)", _CALL_ID, _ADDRESS, _ADDRESS,
+    rb"(?:" + _TARGET + rb")?", rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\n]*)",
+)  # fmt: skip
+"""A session reads the Contact, so it must be sound."""
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
+_RESPONSE_VALUES = itemgetter(1, 2, 3, 4, 11, 18, 19, 24, 25)
+Repeated = dict[bytes, list[bytes]] | None
 _cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a function of Python
+_new_request = partial(object.__new__, Request)  # so is that of a class; here each slot is filled
+_new_response = partial(object.__new__, Response)
 
 
 def read_plain(data: bytes) -> Request | Response | None:
-    """A message whose head has plain lines; None if :mod:`sip.reading` must read
-    it strictly.
+    """A message whose head has plain lines: each field with a known name, on one line, and only
+    such several times as proxies add. None if :mod:`sip.reading` must read it strictly.
 
     If the values of the needed fields are plain, too, the message is `proven`: valid, with their
     slots filled. Those of other messages are read and validated one by one.
@@ -77,72 +94,62 @@ def read_plain(data: bytes) -> Request | Response | None:
     head, blank, body = data.partition(b"\r\n\r\n")
     if not blank or len(data) > MAX_VALUE_BYTES:  # a longer head may have a value that is too long
         return None
-    index = index_plain(head)
-    if index is None:
-        return None
-    values, repeated = index
-    if values.get(b"content-length", b"0") != b"%d" % len(body):
-        return None
-    message: Request | Response
-    start = _REQUEST_LINE.match(head)
-    if start is not None:
-        written, uri = start.groups()
-        method = METHODS.get(written)
-        if method is None:
-            return None
-        message = Request(method, uri)
-        _prove_request(message, values)
-    else:
-        start = _STATUS_LINE.match(head)
-        if start is None:
-            return None
-        status, reason = start.groups()
-        message = Response(int(status), text(reason))
-        _prove_response(message, values)
-    message.raw = data
-    message.body = body
-    message.values = values
-    message.repeated = repeated
-    return message
-
-
-def compact(message: Message) -> None:
-    """Forget the index of a plain message that is kept for long, which takes more memory than its
-    octets; it is made anew when a field is asked for."""
-    if message.proven:
-        with contextlib.suppress(AttributeError):  # it has none
-            del message.values
-
-
-def _prove_request(request: Request, values: dict[bytes, bytes]) -> None:
-    """Fill the slots of a request all of whose needed fields are plain."""
+    parts = split_plainly(head, MAX_HEADERS - 1)
     try:
-        needed = b"\n".join(
-            (values[b"via"], request.raw_uri, *_OF_REQUEST(values), values.get(b"contact", b""))
-        )
+        values = dict(zip(map(known_name, parts[NAMES]), parts[VALUES]))  # noqa: B905 - of one list
     except KeyError:
-        return
-    if len(needed) > MAX_URI_BYTES:
-        return  # a URI as long as that is refused, and no plain line is
+        return None
+    if any(parts[BEHIND]) or values.get(b"content-length", b"0") != b"%d" % len(body):
+        return None
+    repeated = None
+    if 3 * len(values) + 1 != len(parts):
+        repeated = repeated_plainly(values, parts)
+        if repeated is None:
+            return None
+    read = _read_response if parts[0].startswith(b"SIP/") else _read_request
+    return read(data, body, parts[0], values, repeated)
+
+
+def _read_request(
+    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
+) -> Request | None:
+    try:
+        needed = b"\n".join((*_OF_REQUEST(values), values.get(b"contact", b""), start))
+    except KeyError:
+        return _unproven_request(data, body, start, values, repeated)
     found = _REQUEST.fullmatch(needed.decode("utf-8", "surrogateescape"))
-    if found is None:
-        return
+    if found is None or len(needed) > MAX_URI_BYTES:  # a URI as long as that is refused
+        return _unproven_request(data, body, start, values, repeated)
     (
-        host, port, request.branch, uri, hops, number, method, request.call_id,
-        from_uri, request.from_tag, to_uri, request.to_tag, target,
+        host, port, branch, hops, number, method, call_id,
+        from_uri, from_tag, to_uri, to_tag, target, uri,
     ) = _REQUEST_VALUES(found)  # fmt: skip
-    if method != request.method:
-        return
-    request.sent_by = _sent_by(host, port)
+    request = _new_request()
+    request.raw, request.body, request.values, request.repeated = data, body, values, repeated
+    request.method, request.raw_uri = method, uri.encode("ascii")
+    request.branch, request.call_id = branch, call_id
+    request.from_tag, request.to_tag = from_tag, to_tag
+    request.sent_by = sent_by = _sent_by(host, port)
+    request.transaction_key = branch, sent_by, method
     request.max_forwards = int(hops)
     request.cseq = _cseq((int(number), method))
     request.plain_target = target and target.encode("ascii")
+    request._copied = None
     request.proven = True
-    if request.to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
-        request.from_uri = _uri(from_uri)
-        request.to_uri = _uri(to_uri)
-        if b";" not in request.raw_uri:
-            request.uri = _uri(uri)
+    if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
+        request.from_uri, request.to_uri, request.uri = _uri(from_uri), _uri(to_uri), _uri(uri)
+    return request
+
+
+def _unproven_request(
+    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
+) -> Request | None:
+    found = _REQUEST_LINE.fullmatch(start)
+    if found is None:
+        return None
+    request = Request(found[1].decode("ascii"), found[2])
+    request.raw, request.body, request.values, request.repeated = data, body, values, repeated
+    return request
 
 
 # A phone writes the same in all its requests, above all in the one that answers a challenge.
@@ -158,24 +165,44 @@ def _sent_by(host: str, port: str | None) -> tuple[str, int | None]:
     return host.lower(), None if port is None else int(port)
 
 
-def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:
-    """Fill the slots of a response all of whose needed fields are plain."""
+def _read_response(
+    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
+) -> Response | None:
     try:
-        needed = b"\n".join((*_OF_RESPONSE(values), values.get(b"contact", b"")))
+        needed = b"\n".join((*_OF_RESPONSE(values), values.get(b"contact", b""), start))
     except KeyError:
-        return
-    if len(needed) > MAX_URI_BYTES:
-        return
+        return _unproven_response(data, body, start, values, repeated)
     found = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
-    if found is None:
-        return
-    branch, number, method, call_id, from_tag, to_tag, target = _RESPONSE_VALUES(found)
-    if target is None and b"contact" in values:
-        return  # a session reads it, so it must be sound
-    response.branch = branch
+    if found is None or len(needed) > MAX_URI_BYTES:
+        return _unproven_response(data, body, start, values, repeated)
+    branch, number, method, call_id, from_tag, to_tag, target, status, reason = _RESPONSE_VALUES(
+        found
+    )
+    response = _new_response()
+    response.raw, response.body, response.values, response.repeated = data, body, values, repeated
+    response.status, response.reason = int(status), reason
+    response.branch, response.call_id = branch, call_id
+    response.from_tag, response.to_tag = from_tag, to_tag
     response.cseq = _cseq((int(number), method))
-    response.call_id = call_id
-    response.from_tag = from_tag
-    response.to_tag = to_tag
     response.plain_target = target and target.encode("ascii")
     response.proven = True
+    return response
+
+
+def _unproven_response(
+    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
+) -> Response | None:
+    found = _STATUS_LINE.fullmatch(start)
+    if found is None:
+        return None
+    response = Response(int(found[1]), text(found[2]))
+    response.raw, response.body, response.values, response.repeated = data, body, values, repeated
+    return response
+
+
+def compact(message: Message) -> None:
+    """Forget the index of a plain message that is kept for long, which takes more memory than its
+    octets; it is made anew when a field is asked for."""
+    if message.proven:
+        with contextlib.suppress(AttributeError):  # it has none
+            del message.values

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from sip.fields import write_request
 from sip.flow import Address, Flow
-from sip.grammar import MAGIC_COOKIE
 from sip.message import Request, Response
 from sip.timers import Timers
 from sip.transaction import (
@@ -207,7 +206,7 @@ class TransactionLayer:
     def find_server(self, request: Request) -> ServerTransaction | None:
         """The transaction that a request repeats, acknowledges or cancels."""
         method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
-        return self._servers.get(_server_key(request, method))
+        return self._servers.get(request.key_as(method))
 
     def may_know(self, data: bytes) -> bool:
         """True if a request that wasn't read yet may belong to a transaction: one has its branch,
@@ -228,8 +227,7 @@ class TransactionLayer:
                 return False  # an ACK to a 2xx is the session's (RFC 6026 section 7.1)
             self._step_server(transaction, Input.ACK, now)
             return True
-        request.transaction_key = key = _server_key(request, request.method)
-        transaction = self._servers.get(key)
+        transaction = self._servers.get(request.transaction_key)
         if transaction is None:
             return False
         self._step_server(transaction, Input.REQUEST, now)
@@ -241,7 +239,7 @@ class TransactionLayer:
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
-        key = request.transaction_key or _server_key(request, request.method)
+        key = request.transaction_key
         table, state = _INVITE_CAME if request.method == "INVITE" else _CAME
         self._servers[key] = transaction = ServerTransaction(table, state, key, request, flow)
         if flow.transport != "udp":
@@ -395,15 +393,6 @@ class TransactionLayer:
             others.discard(transaction)
             if not others:
                 del self._on_connection[transaction.flow.connection]
-
-
-def _server_key(request: Request, method: str) -> Key:
-    """RFC 3261 section 17.2.3: branch, sent-by and method, or the RFC 2543 comparison."""
-    sent_by, branch = request.sent_by, request.branch
-    if branch is not None and branch[:7] == MAGIC_COOKIE != branch:
-        return (branch, sent_by, method)
-    number = request.cseq.number
-    return (request.raw_uri.decode("latin-1"), request.call_id, request.from_tag, number, method)
 
 
 def _merge_key(request: Request) -> Key:

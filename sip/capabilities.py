@@ -21,6 +21,8 @@ ACCEPT_BODIES = (b"Accept", b"application/sdp, multipart/mixed")
 """The Accept of a 415: multipart bodies are read, too (RFC 5621 section 3.1)."""
 _DESCRIBED = ("INVITE", "UPDATE", "PRACK")
 """Requests whose body is a session description."""
+_RESTRICTING = frozenset({b"require", b"proxy-require", b"content-encoding"})
+"""Fields that may ask for what we don't know, beside Content-Type and Accept."""
 _KNOWN_PARTS = (SDP_TYPE, LOCATION_TYPE)
 """Bodies beside which nothing is refused, whatever their handling."""
 
@@ -33,6 +35,12 @@ def not_understood(request: Request) -> SipError | None:
         ParseError: 400, a multipart body that can't be read.
     """
     values = request.values
+    if (
+        request.repeated is None
+        and values.get(b"content-type", SDP_TYPE) == values.get(b"accept", SDP_TYPE) == SDP_TYPE
+        and _RESTRICTING.isdisjoint(values)
+    ):
+        return None  # as nearly always
     if b"require" in values or b"proxy-require" in values:
         wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
         unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]
@@ -42,8 +50,6 @@ def not_understood(request: Request) -> SipError | None:
         return SipError(415, headers=(ACCEPT_BODIES, (b"Accept-Encoding", b"identity")))
     if request.method != "INVITE" or b"accept" not in values:
         return None
-    if values[b"accept"] == SDP_TYPE and request.repeated is None:
-        return None  # as most phones say
     ranges = [value.partition(b";")[0].rstrip().lower() for value in request.get_list(b"accept")]
     if ranges and not _SDP_RANGES.intersection(ranges):
         return SipError(406, headers=(ACCEPT,))

@@ -317,39 +317,38 @@ class Endpoint:
     def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
         """Read a message. With `retry_after`, a request is rejected with 503 unless its transaction
         is under way."""
+        tap = self._stack.tap
+        if tap is not None:
+            tap(data, flow, False)
         try:
-            self._agent.receive(data, flow, self._loop.time(), retry_after=retry_after)
+            self._agent.receive(data, flow, self._loop.time(), retry_after)
         except Exception as error:  # the fault of one message must not affect others
             self._agent.counters.faults += 1
             self._on_fault(error)
         self.drain()
 
     def drain(self) -> None:
-        """Report events, write messages, arm the timer; call after a command."""
-        if self._agent.untold:
-            self._report()
+        """Report events and those that come of them, write messages, arm the timer; call after a
+        command."""
         stack = self._stack
-        if stack.unsent:
-            for message, flow in stack.to_send():
-                if flow.transport == "udp":
-                    self._send_datagram(message, flow)
-                else:
-                    self.connections.send(message, flow.connection)
+        untold, unsent = self._agent.untold, stack.unsent
+        while untold:
+            try:
+                self._on_event(untold.popleft())
+            except Exception as error:
+                self._agent.counters.faults += 1
+                self._on_fault(error)
+        while unsent:
+            message, flow = unsent.popleft()
+            if stack.tap is not None:
+                stack.tap(message, flow, True)
+            if flow.transport == "udp":
+                self._send_datagram(message, flow)
+            else:
+                self.connections.send(message, flow.connection)
         # Waking too early costs less than arming anew for each message.
         if stack.timers.next < self._wake_at:
             self._arm(stack.timers.next)
-
-    def _report(self) -> None:
-        """Report events, and those that come of them."""
-        agent = self._agent
-        while agent.untold:
-            events, agent.untold = agent.untold, []
-            for event in events:
-                try:
-                    self._on_event(event)
-                except Exception as error:
-                    agent.counters.faults += 1
-                    self._on_fault(error)
 
     def _arm(self, deadline: float) -> None:
         if self._wake is not None:
@@ -379,11 +378,11 @@ class Endpoint:
             self._loop.call_soon(self.failed, flow)
             return
         guard = self._guard
-        if data[0] not in LIMITED or guard is None:
-            datagrams.sendto(data, flow.remote)
-            return
-        host = (flow.beyond or flow.remote)[0]
-        if guard.may_answer(host, data, self._loop.time()):
+        if (
+            guard is None
+            or data[0] not in LIMITED
+            or guard.may_answer((flow.beyond or flow.remote)[0], data, self._loop.time())
+        ):
             datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:

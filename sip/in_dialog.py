@@ -17,11 +17,7 @@ def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
     """Deliver a request of the session's dialog that is no retransmission."""
     dialog = session.dialog
     if not flow.has_host_of(dialog.flow) and not session.trusts(flow):
-        if request.method != "ACK":
-            session.stack.answer(request, flow, 403)
-        return
-    if request.method == "ACK":
-        session.invite_acknowledged(request, now)
+        session.stack.answer(request, flow, 403)
         return
     number = request.cseq.number
     if dialog.remote_cseq is not None and number < dialog.remote_cseq:
@@ -33,6 +29,12 @@ def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
         session.stack.reply(request, flow, 405, now, (ALLOW,))
     else:
         handler(session, request, flow, now)
+
+
+def acknowledge(session: Session, request: Request, flow: Flow, now: float) -> None:
+    """Deliver an ACK of the session's dialog."""
+    if flow.has_host_of(session.dialog.flow) or session.trusts(flow):
+        session.invite_acknowledged(request, now)
 
 
 def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> None:

@@ -384,7 +384,7 @@ class Request(Message):
     """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
-    (RFC 3261 section 17.2.3)."""
+    (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
 
     def __init__(self, method: str, raw_uri: bytes) -> None:
         self.method = method
@@ -399,11 +399,10 @@ class Request(Message):
         return Uri.parse(self.raw_uri)
 
     def _read_transaction_key(self) -> tuple[object, ...]:
-        return self.key_as(self.method)
+        return self.key_as("INVITE" if self.method == "ACK" else self.method)
 
     def key_as(self, method: str) -> tuple[object, ...]:
-        """The key of the transaction of the same request with another method, as an ACK or CANCEL
-        refers to its INVITE's."""
+        """The key of the transaction that a request of this method and the same Via began."""
         sent_by, branch = self.sent_by, self.branch
         if branch is not None and branch[:7] == MAGIC_COOKIE != branch:
             return (branch, sent_by, method)

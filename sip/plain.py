@@ -130,7 +130,7 @@ def _read_request(
     request.branch, request.call_id = branch, call_id
     request.from_tag, request.to_tag = from_tag, to_tag
     request.sent_by = sent_by = _sent_by(host, port)
-    request.transaction_key = branch, sent_by, method
+    request.transaction_key = branch, sent_by, "INVITE" if method == "ACK" else method
     request.max_forwards = int(hops)
     request.cseq = _cseq((int(number), method))
     request.plain_target = target and target.encode("ascii")

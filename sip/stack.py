@@ -7,6 +7,7 @@ and nothing of what the messages are for: sessions, subscriptions and the user a
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -76,8 +77,8 @@ class Stack:
         self._tag_key = b"%016x" % randbits(64)
         refusal_key = hashlib.blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
-        self.unsent: list[tuple[bytes, Flow]] = []
-        """Messages for the next :meth:`to_send`."""
+        self.unsent: deque[tuple[bytes, Flow]] = deque()
+        """Messages to write, in order, each with its flow; who writes takes them out."""
         self._vias: dict[Flow, bytes] = {}
         self._contacts: dict[tuple[Flow, bool], bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
@@ -89,8 +90,9 @@ class Stack:
         )
         self.timers = Timers()
         self.wheel = TimerWheel(self.timers)
-        self.layer = TransactionLayer(self.send, self.timers, self._via_again)
+        self.layer = TransactionLayer(self.unsent, self.timers, self._via_again)
         self.tap: Tap | None = None
+        """Called by who reads and writes messages."""
 
     # Answers
 
@@ -293,13 +295,12 @@ class Stack:
 
     def send(self, message: bytes, flow: Flow) -> None:
         """Queue a message to be written."""
-        if self.tap is not None:
-            self.tap(message, flow, True)
         self.unsent.append((message, flow))
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
         """Messages to write, in order, each with its flow; the caller owns the list."""
-        unsent, self.unsent = self.unsent, []
+        unsent = list(self.unsent)
+        self.unsent.clear()
         return unsent
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -42,17 +42,27 @@ class Timers:
         if deadline < self.next:
             self.next = deadline
 
-    def due(self, now: float) -> Iterator[tuple[float, Callback, object]]:
-        """Take out, one at a time, what is due."""
-        if self.next > now:
-            return
-        for queue in list(self._queues.values()):
-            while queue and queue[0][0] <= now:
-                yield queue.popleft()
-        heads = (queue[0][0] for queue in self._queues.values() if queue)
-        self.next = min(heads, default=math.inf)
+    def armer(
+        self, seconds: float, callback: Callable[[T, float], None]
+    ) -> Callable[[T, float], None]:
+        """A function that arms one kind of timer: its argument, and now."""
+        queue = self._queues[seconds]
+
+        def arm(argument: T, now: float) -> None:
+            deadline = now + seconds
+            queue.append((deadline, callback, argument))  # type: ignore[arg-type]
+            if deadline < self.next:
+                self.next = deadline
+
+        return arm
 
     def expire(self, now: float) -> None:
         """Call back everything that is due."""
-        for _deadline, callback, argument in self.due(now):
-            callback(argument, now)
+        if self.next > now:
+            return
+        queues = [*self._queues.values()]
+        for queue in queues:
+            while queue and queue[0][0] <= now:
+                _, callback, argument = queue.popleft()
+                callback(argument, now)
+        self.next = min([queue[0][0] for queue in self._queues.values() if queue], default=math.inf)

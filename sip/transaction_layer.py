@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,7 +21,6 @@ from sip.transaction import (
     RESPONSE_INPUTS,
     SERVER,
     T1,
-    TIMEOUT,
     Action,
     Input,
     State,
@@ -115,7 +115,7 @@ class TransactionLayer:
     """All transactions of a user agent.
 
     Args:
-        send: sends a message by a flow.
+        unsent: where messages wait to be written, each with its flow.
         via: the topmost Via of a request of ours that goes by a flow.
     """
 
@@ -124,11 +124,11 @@ class TransactionLayer:
 
     def __init__(
         self,
-        send: Callable[[bytes, Flow], None],
+        unsent: deque[tuple[bytes, Flow]],
         timers: Timers,
         via: Callable[[Flow, Request], bytes],
     ) -> None:
-        self._send = send
+        self._unsent = unsent
         self._timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
@@ -139,6 +139,14 @@ class TransactionLayer:
         """Peers that took no stream, and until when they aren't asked again."""
         # One function for each timer, so that arming makes neither closure nor tuple.
         self._fire = {timer: self._firing(timer) for timer in Input}
+        self._arm_first = {
+            timer: timers.armer(T1, self._fire[timer]) for timer in (Input.A, Input.E)
+        }
+        self._arm_fixed = {
+            timer: timers.armer(seconds, self._fire[timer])
+            for timer, seconds in FIXED_SECONDS.items()
+        }
+        """Timers over UDP whose length doesn't depend on the transaction."""
 
     def _firing(self, timer: Input) -> Callable[[Transaction, float], None]:
         return lambda transaction, now: self._step(transaction, timer, now)
@@ -159,13 +167,12 @@ class TransactionLayer:
         self._clients[key] = transaction
         if len(transaction.message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
             self._enlarge(transaction, self.enlarge, now)
-        self._send(transaction.message, transaction.flow)
-        repeat, give_up = (Input.A, Input.B) if invite else (Input.E, Input.F)
+        self._unsent.append((transaction.message, transaction.flow))
         if transaction.flow.transport != "udp":
             self._note_connection(transaction)
         else:
-            self._timers.arm(T1, now, self._fire[repeat], transaction)
-        self._timers.arm(TIMEOUT, now, self._fire[give_up], transaction)
+            self._arm_first[Input.A if invite else Input.E](transaction, now)
+        self._arm_fixed[Input.B if invite else Input.F](transaction, now)
         return transaction
 
     def _enlarge(self, transaction: ClientTransaction, enlarge: Enlarge, now: float) -> None:
@@ -185,8 +192,9 @@ class TransactionLayer:
         self._forget_connection(transaction)
         transaction.fallback = None
         self._readdress(transaction, udp)
-        self._send(transaction.message, udp)
-        self._arm(transaction, Input.A if transaction.request.method == "INVITE" else Input.E, now)
+        self._unsent.append((transaction.message, udp))
+        repeat = Input.A if transaction.request.method == "INVITE" else Input.E
+        self._arm(transaction, (repeat,), now)
 
     def _readdress(self, transaction: ClientTransaction, flow: Flow) -> None:
         transaction.request.send_by(self._via(flow, transaction.request))
@@ -198,15 +206,27 @@ class TransactionLayer:
         transaction = self._clients.get((response.branch, response.cseq.method))
         if transaction is None:
             return False
-        self._step_client(transaction, RESPONSE_INPUTS[response.status // 100], now, response)
+        step = transaction.table.get((transaction.state, RESPONSE_INPUTS[response.status // 100]))
+        if step is None:
+            return True
+        transaction.state, actions, timers = step
+        try:
+            for action in actions:
+                if action is Action.ACKNOWLEDGE:
+                    ack = acknowledge(transaction.request, response)
+                    self._unsent.append((ack, transaction.flow))
+                elif transaction.user is not None:
+                    transaction.user.on_response(transaction, response, now)
+        finally:  # whatever the user does wrong, the transaction ends in its time
+            if timers:
+                self._arm(transaction, timers, now)
         return True
 
     # Servers
 
-    def find_server(self, request: Request) -> ServerTransaction | None:
-        """The transaction that a request repeats, acknowledges or cancels."""
-        method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
-        return self._servers.get(request.key_as(method))
+    def find_cancelled(self, request: Request) -> ServerTransaction | None:
+        """The INVITE that a CANCEL refers to."""
+        return self._servers.get(request.key_as("INVITE"))
 
     def may_know(self, data: bytes) -> bool:
         """True if a request that wasn't read yet may belong to a transaction: one has its branch,
@@ -218,20 +238,22 @@ class TransactionLayer:
         method = data[: data.find(b" ", 0, 16)].decode("latin-1")
         return (branch, (host, None if port is None else int(port)), method) in self._servers
 
-    def receive_request(self, request: Request, now: float) -> bool:
-        """Take a request; True if it was a retransmission or an ACK that its transaction has
-        dealt with."""
-        if request.method == "ACK":
-            transaction = self.find_server(request)
-            if transaction is None or transaction.state is State.ACCEPTED:
-                return False  # an ACK to a 2xx is the session's (RFC 6026 section 7.1)
-            self._step_server(transaction, Input.ACK, now)
-            return True
+    def repeats(self, request: Request, now: float) -> bool:
+        """True if a request other than ACK was a retransmission, which is dealt with."""
         transaction = self._servers.get(request.transaction_key)
         if transaction is None:
             return False
-        self._step_server(transaction, Input.REQUEST, now)
+        self._step(transaction, Input.REQUEST, now)
         return True
+
+    def find_invite(self, ack: Request) -> ServerTransaction | None:
+        """The INVITE with whose branch an ACK came. After a 2xx the ACK is the session's (RFC 6026
+        section 7.1), otherwise :meth:`acknowledged` takes it."""
+        return self._servers.get(ack.transaction_key)
+
+    def acknowledged(self, invite: ServerTransaction, now: float) -> None:
+        """Take the ACK to a final response other than a 2xx."""
+        self._step(invite, Input.ACK, now)
 
     def is_merged(self, request: Request) -> bool:
         """True if the same request came by another path (RFC 3261 section 8.2.2.2)."""
@@ -253,7 +275,14 @@ class TransactionLayer:
         self, transaction: ServerTransaction, status: int, message: bytes, now: float
     ) -> None:
         """Send a response, if the transaction's state still allows one."""
-        self._step_server(transaction, RESPONSE_INPUTS[status // 100], now, message)
+        step = transaction.table.get((transaction.state, RESPONSE_INPUTS[status // 100]))
+        if step is None:
+            return
+        transaction.state, _, timers = step
+        transaction.message = message
+        self._unsent.append((message, transaction.flow))
+        if timers:
+            self._arm(transaction, timers, now)
 
     # Both
 
@@ -287,91 +316,39 @@ class TransactionLayer:
         self._on_connection.setdefault(transaction.flow.connection, set()).add(transaction)
 
     def _step(self, transaction: Transaction, what: Input, now: float) -> None:
-        """Take an input that comes with no message: a timer, a failure."""
-        if what in _RETRANSMIT and (transaction.state, what) in transaction.table:
+        """Take an input that brings no message along: a timer, a failure, a repeated request."""
+        step = transaction.table.get((transaction.state, what))
+        if step is None:
+            return
+        if what in _RETRANSMIT:
             transaction.repeats += 1
-        if isinstance(transaction, ClientTransaction):
-            self._step_client(transaction, what, now)
-        else:
-            self._step_server(transaction, what, now)
-
-    def _step_client(
-        self,
-        transaction: ClientTransaction,
-        what: Input,
-        now: float,
-        response: Response | None = None,
-    ) -> None:
-        step = transaction.table.get((transaction.state, what))
-        if step is None:
-            return
         transaction.state, actions, timers = step
         try:
             for action in actions:
-                if action is not Action.DELIVER:
-                    self._act_client(transaction, action, now, response)
-                elif response is not None and transaction.user is not None:
-                    transaction.user.on_response(transaction, response, now)
-        finally:  # whatever the user does wrong, the transaction ends in its time
-            for timer in timers:
-                self._arm(transaction, timer, now)
-            if transaction.state is State.TERMINATED:
-                self._forget(transaction)
-
-    # The same for servers, written out: one step for both asks twice a message which one it is.
-    def _step_server(
-        self, transaction: ServerTransaction, what: Input, now: float, message: bytes | None = None
-    ) -> None:
-        step = transaction.table.get((transaction.state, what))
-        if step is None:
-            return
-        transaction.state, actions, timers = step
-        try:
-            for action in actions:
-                if action is Action.SEND and message is not None:
-                    transaction.message = message
-                    self._send(message, transaction.flow)
-                else:
-                    self._act_server(transaction, action, now)
+                if action is Action.REPEAT:
+                    if transaction.message:
+                        self._unsent.append((transaction.message, transaction.flow))
+                elif isinstance(transaction, ServerTransaction):
+                    if transaction.user is not None:
+                        transaction.user.on_unacknowledged(transaction, now)
+                elif transaction.user is not None:
+                    transaction.user.on_failure(transaction, _failure(transaction, action), now)
         finally:
-            for timer in timers:
-                self._arm(transaction, timer, now)
+            self._arm(transaction, timers, now)
             if transaction.state is State.TERMINATED:
                 self._forget(transaction)
 
-    def _act_client(
-        self, transaction: ClientTransaction, action: Action, now: float, response: Response | None
-    ) -> None:
-        if action is Action.REPEAT:
-            self._send(transaction.message, transaction.flow)
-        elif action is Action.ACKNOWLEDGE and response is not None:
-            self._send(acknowledge(transaction.request, response), transaction.flow)
-        elif transaction.user is None:
-            return
-        elif action is Action.TIMED_OUT:
-            transaction.user.on_failure(transaction, 408, now)
-        elif action is Action.FAILED:
-            # 430: it may be reached by another flow (RFC 5626 section 5.3.1).
-            status = 503 if transaction.flow.can_reopen else 430
-            transaction.user.on_failure(transaction, status, now)
-
-    def _act_server(self, transaction: ServerTransaction, action: Action, now: float) -> None:
-        if action is Action.REPEAT:
-            if transaction.message is not None:
-                self._send(transaction.message, transaction.flow)
-        elif transaction.user is not None:
-            transaction.user.on_unacknowledged(transaction, now)
-
-    def _arm(self, transaction: Transaction, timer: Input, now: float) -> None:
+    def _arm(self, transaction: Transaction, timers: tuple[Input, ...], now: float) -> None:
         udp = transaction.flow.transport == "udp"
-        if udp and timer in FIXED_SECONDS:  # as mostly
-            self._timers.arm(FIXED_SECONDS[timer], now, self._fire[timer], transaction)
-            return
-        seconds = duration(timer, transaction.state, transaction.repeats, not udp)
-        if seconds:
-            self._timers.arm(seconds, now, self._fire[timer], transaction)
-        elif seconds == 0.0:
-            self._step(transaction, timer, now)
+        for timer in timers:
+            if udp and timer in self._arm_fixed:  # as mostly
+                self._arm_fixed[timer](transaction, now)
+                continue
+            seconds = duration(timer, transaction.state, transaction.repeats, not udp)
+            if seconds:
+                self._timers.arm(seconds, now, self._fire[timer], transaction)
+            elif seconds == 0.0:
+                self._step(transaction, timer, now)
 
     def _forget(self, transaction: Transaction) -> None:
         """Let go of it, and of its user, who refers back to it."""
@@ -393,6 +370,14 @@ class TransactionLayer:
             others.discard(transaction)
             if not others:
                 del self._on_connection[transaction.flow.connection]
+
+
+def _failure(transaction: ClientTransaction, action: Action) -> int:
+    """The status that stands for an answer which never came."""
+    if action is Action.TIMED_OUT:
+        return 408
+    # 430: it may be reached by another flow (RFC 5626 section 5.3.1).
+    return 503 if transaction.flow.can_reopen else 430
 
 
 def _merge_key(request: Request) -> Key:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ from sip.errors import ParseError, SipError
 from sip.events import Event
 from sip.fields import Fields
 from sip.flow import Address, Flow
-from sip.message import Request, RequestError
+from sip.message import Request, RequestError, Response
 from sip.peer import Peer
 from sip.plain import read_plain
 from sip.reading import read_strictly
@@ -36,6 +37,7 @@ from sip.session_timer import SessionInterval, agree
 from sip.stack import Received, Stack
 from sip.standalone import Errand, Replied, StandaloneRequest
 from sip.subscription import Subscriptions
+from sip.transaction import State
 
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
@@ -94,8 +96,9 @@ class UserAgent:
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._max_sessions = max_sessions
-        self.untold: list[Event] = []
-        """Events for the next :meth:`events`."""
+        self.untold: deque[Event] = deque()
+        """Events, in order; who tells them takes them out."""
+        self._tell: Callable[[Event], None] = self.untold.append
         self._dialogs: Dialogs[Session] = Dialogs()
         self.stack = Stack(
             randbits=randbits, sent_by=sent_by, server=server, session_interval=session_interval
@@ -108,26 +111,23 @@ class UserAgent:
 
     # The contract
 
-    def receive(
-        self, data: bytes, flow: Flow, now: float, *, retry_after: int | None = None
-    ) -> None:
+    def receive(self, data: bytes, flow: Flow, now: float, retry_after: int | None = None) -> None:
         """Take one message. Never raises: what can't be read is refused or dropped.
 
         With `retry_after` seconds we are too busy for anything that isn't under way already.
         """
-        stack = self.stack
-        if stack.tap is not None:
-            stack.tap(data, flow, False)
         message = None
         try:
             message = read_plain(data) or read_strictly(data)
-            if isinstance(message, Request):
-                self._sort_request(message, flow, now, retry_after)
-            else:
+            if isinstance(message, Response):
                 if not message.proven:
                     message.validate()
-                if not stack.layer.receive_response(message, now):
+                if not self.stack.layer.receive_response(message, now):
                     self.counters.stray_responses += 1
+            elif message.method == "ACK":
+                self._on_ack(message, flow, now)
+            else:
+                self._sort_request(message, flow, now, retry_after)
         except ParseError as error:
             self.counters.malformed += 1
             request = error.request if isinstance(error, RequestError) else message
@@ -149,7 +149,8 @@ class UserAgent:
 
     def events(self) -> list[Event]:
         """Events since the last call, in order; the caller owns the list."""
-        events, self.untold = self.untold, []
+        events = list(self.untold)
+        self.untold.clear()
         return events
 
     def transport_failed(self, flow: Flow, now: float) -> None:
@@ -170,9 +171,10 @@ class UserAgent:
     def _sort_request(
         self, request: Request, flow: Flow, now: float, retry_after: int | None
     ) -> None:
-        if request.method != "ACK":  # nothing answers one
-            request.stamp_source(*flow.remote)
-        if self.stack.layer.receive_request(request, now):
+        """Any request but an ACK, which nothing answers."""
+        stack = self.stack
+        request.stamp_source(*flow.remote)
+        if stack.layer.repeats(request, now):
             return
         if not request.proven:
             request.validate()
@@ -181,30 +183,26 @@ class UserAgent:
             self._on_cancel(request, flow, now)
         elif request.to_tag is not None:
             self._in_dialog(request, flow, now)
-        elif method == "ACK":
-            return  # to a stateless challenge, or long over
         elif retry_after is not None:
-            self.stack.answer(request, flow, 503, ((b"Retry-After", b"%d" % retry_after),))
-        elif (refusal := self._refusal(request)) is not None:
-            self.stack.answer(request, flow, refusal.status, refusal.headers)
+            stack.answer(request, flow, 503, ((b"Retry-After", b"%d" % retry_after),))
         else:
-            self._tell(Received(request, flow))
-
-    def _refusal(self, request: Request) -> SipError | None:
-        """The refusal of a request outside any dialog that isn't served for any sender (section
-        8.2); None if it can."""
-        method = request.method
-        if method == "INVITE" and self.stack.layer.is_merged(request):
-            return SipError(482)
-        if method not in OUT_OF_DIALOG:
-            known = method.encode("ascii", "replace") in METHODS
-            return SipError(405 if known else 501, headers=(ALLOW,))
-        if request.max_forwards == 0 and method != "REGISTER":
-            return SipError(483)
-        return not_understood(request)
+            refusal = None
+            if method == "INVITE" and stack.layer.is_merged(request):
+                refusal = SipError(482)
+            elif method not in OUT_OF_DIALOG:
+                known = method.encode("ascii", "replace") in METHODS
+                refusal = SipError(405 if known else 501, headers=(ALLOW,))
+            elif request.max_forwards == 0 and method != "REGISTER":
+                refusal = SipError(483)
+            else:
+                refusal = not_understood(request)
+            if refusal is None:
+                self._tell(Received(request, flow))
+            else:
+                stack.answer(request, flow, refusal.status, refusal.headers)
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
-        invite = self.stack.layer.find_server(request)
+        invite = self.stack.layer.find_cancelled(request)
         if invite is None:
             self.stack.answer(request, flow, 481)
             return
@@ -215,28 +213,34 @@ class UserAgent:
     def _in_dialog(self, request: Request, flow: Flow, now: float) -> None:
         dialog_id = (request.call_id, request.to_tag, request.from_tag)
         usage = self._dialogs.get(dialog_id) or self.subscriptions.get(dialog_id)
-        if usage is not None:
-            refusal = None if request.method == "ACK" else not_understood(request)
-            if refusal is not None:
-                self.stack.reply(request, flow, refusal.status, now, refusal.headers)
-            elif isinstance(usage, Session):
-                in_dialog.receive(usage, request, flow, now)
-            else:
-                usage.receive(request, flow, now)
-        elif request.method != "ACK":
+        if usage is None:
             self.stack.answer(request, flow, 481)
-        else:
-            self._ack_by_branch(request, now)
-
-    def _ack_by_branch(self, request: Request, now: float) -> None:
-        """Some phones (pyVoIP 1.6) make up the To tag of the ACK to a 2xx but keep the INVITE's
-        branch; were it not taken, their calls would end after 64*T1."""
-        invite = self.stack.layer.find_server(request)
-        if invite is None or invite.user is None:
             return
-        ours = invite.request
-        if (ours.call_id, ours.from_tag) == (request.call_id, request.from_tag):
-            invite.user.on_ack(request, now)
+        refusal = not_understood(request)
+        if refusal is not None:
+            self.stack.reply(request, flow, refusal.status, now, refusal.headers)
+        elif isinstance(usage, Session):
+            in_dialog.receive(usage, request, flow, now)
+        else:
+            usage.receive(request, flow, now)
+
+    def _on_ack(self, request: Request, flow: Flow, now: float) -> None:
+        layer = self.stack.layer
+        invite = layer.find_invite(request)
+        if invite is not None and invite.state is not State.ACCEPTED:
+            layer.acknowledged(invite, now)
+            return
+        if not request.proven:
+            request.validate()
+        session = self._dialogs.get((request.call_id, request.to_tag, request.from_tag))
+        if session is not None:
+            in_dialog.acknowledge(session, request, flow, now)
+        elif invite is not None and invite.user is not None and request.to_tag is not None:
+            # Some phones (pyVoIP 1.6) make up the To tag of the ACK to a 2xx but keep the INVITE's
+            # branch; were it not taken, their calls would end after 64*T1.
+            ours = invite.request
+            if (ours.call_id, ours.from_tag) == (request.call_id, request.from_tag):
+                invite.user.on_ack(request, now)
 
     def _refuse_malformed(self, error: ParseError, request: Request, flow: Flow) -> None:
         if request.method != "ACK":
@@ -364,6 +368,3 @@ class UserAgent:
         errand = Errand(self.stack, wanted, on_reply, self._tell)
         errand.send(Request.build(wanted.method, wanted.uri, fields, wanted.body), now)
         return errand
-
-    def _tell(self, event: Event) -> None:
-        self.untold.append(event)

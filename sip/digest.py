@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2s
 from hmac import compare_digest
 from operator import itemgetter
@@ -36,25 +36,13 @@ class Algorithm(Enum):
 
     def digest(self, data: bytes) -> str:
         """Lower-case hexadecimal digest."""
-        return _HASHES[self](data)
+        return _HASHES[self](data).hexdigest()
 
 
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _sha512_256(data: bytes) -> str:
-    return hashlib.new("sha512_256", data).hexdigest()
-
-
-_HASHES: dict[Algorithm, Callable[[bytes], str]] = {
-    Algorithm.MD5: _md5,
-    Algorithm.SHA_256: _sha256,
-    Algorithm.SHA_512_256: _sha512_256,
+_HASHES = {
+    Algorithm.MD5: partial(hashlib.md5, usedforsecurity=False),
+    Algorithm.SHA_256: hashlib.sha256,
+    Algorithm.SHA_512_256: partial(hashlib.new, "sha512_256"),
 }
 _BY_NAME = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
 _NAMES = {algorithm: algorithm.value for algorithm in Algorithm}
@@ -183,13 +171,13 @@ def _response(
     body: bytes,
 ) -> str:
     """request-digest (RFC 7616 section 3.4.1)."""
-    digest = _HASHES[algorithm]
     a2 = f"{method}:{uri}"
     if qop == "auth-int":
-        a2 += ":" + digest(body)
-    h2 = digest(a2.encode("utf-8", "surrogateescape"))
+        a2 += ":" + algorithm.digest(body)
+    h2 = _HASHES[algorithm](a2.encode("utf-8", "surrogateescape")).hexdigest()
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
-    return digest(f"{secret}:{middle}:{h2}".encode("utf-8", "surrogateescape"))
+    whole = f"{secret}:{middle}:{h2}".encode("utf-8", "surrogateescape")
+    return _HASHES[algorithm](whole).hexdigest()
 
 
 class Nonces:
@@ -326,7 +314,7 @@ class DigestVerifier:
             return Verdict.MALFORMED
         used = secret or self._dummy[algorithm]
         expected = _response(algorithm, used, method, credentials.uri, nonce, qop, nc, cnonce, body)
-        right = compare_digest(expected.encode("ascii"), octets(credentials.response))
+        right = credentials.response.isascii() and compare_digest(expected, credentials.response)
         if not right or secret is None:
             return Verdict.WRONG
         if freshness == "stale":

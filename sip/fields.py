@@ -50,17 +50,17 @@ _line = b"\r\n%s: %s".__mod__
 """The line of a field, behind the line above it."""
 
 
-def write(start: bytes, fields: Sequence[Field], body: bytes, copied: bytes = b"") -> bytes:
-    """A message of a start line, lines that are copied as they came, fields, Content-Length and
-    body.
+def write(start: bytes, fields: Sequence[Field], body: bytes) -> bytes:
+    """A message of a start line, with the lines that are copied as they came, and of fields,
+    Content-Length and body.
 
     Raises:
         ValueError: a field holds CR or LF, with which its value would begin a line of its own.
     """
     lines = b"".join(map(_line, fields))
-    if not lines.count(b"\n") == lines.count(b"\r") == len(fields):
+    if lines.count(b"\n") + lines.count(b"\r") != 2 * len(fields):
         raise ValueError("a header field can't hold CR or LF")
-    return b"%s%s%s\r\nContent-Length: %d\r\n\r\n%s" % (start, copied, lines, len(body), body)
+    return b"%s%s\r\nContent-Length: %d\r\n\r\n%s" % (start, lines, len(body), body)
 
 
 def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:

@@ -146,8 +146,7 @@ class Guard:
 
     def admits(self, host: str, data: bytes, now: float, *, reliable: bool = False) -> bool:
         """True if a message from this host is read; `reliable` if it came by a connection."""
-        key = host if ":" not in host else self._network(host)
-        source = self._sources.get(key) or self._meet(key, now)
+        source = self._sources.get(host) or self._find(host, now)
         if source.exempt:
             return True
         if reliable:
@@ -174,7 +173,7 @@ class Guard:
     def may_answer(self, host: str, data: bytes, now: float) -> bool:
         """True if a datagram may go there: an address that has proven nothing gets no more octets
         than it sent."""
-        source = self._sources.get(host if ":" not in host else self._network(host))
+        source = self._sources.get(host) or self._known(host)
         if source is None or source.exempt or source.proven_until > now:
             return True
         if not data.startswith(b"SIP/2.0 ") and data[0] >= 2:
@@ -219,14 +218,14 @@ class Guard:
 
     def prove(self, host: str, login: str, now: float) -> None:
         """Note a right password."""
-        source = self._known(host) or self._meet(source_key(host), now)
+        source = self._sources.get(host) or self._find(host, now)
         if not source.exempt:
             self._prove(source, login, now)
 
     def admits_line(self, host: str, login: str, line: str, now: float) -> bool:
         """Note a right password for `login`, by which a line authenticates; True if this request of
         the line is within its limit."""
-        source = self._known(host) or self._meet(source_key(host), now)
+        source = self._sources.get(host) or self._find(host, now)
         if source.exempt:
             return True
         self._prove(source, login, now)
@@ -236,14 +235,13 @@ class Guard:
         return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
 
     def _prove(self, source: Source, login: str, now: float) -> None:
-        source.proven_until = now + PROVEN_SECONDS
-        pair = self._pair(source, login, now)
-        pair.proven_until = now + PROVEN_SECONDS
+        pair = self._pairs.get((source.key, login[:MAX_LOGIN])) or self._pair(source, login, now)
+        source.proven_until = pair.proven_until = now + PROVEN_SECONDS
         pair.failures = NEVER
 
     def fail(self, host: str, login: str, now: float) -> None:
         """Note a wrong password; an unknown line makes no difference."""
-        source = self._known(host) or self._meet(source_key(host), now)
+        source = self._sources.get(host) or self._find(host, now)
         if source.exempt:
             return
         limits = self._limits
@@ -257,7 +255,7 @@ class Guard:
 
     def may_try(self, host: str, login: str, now: float) -> bool:
         """True if a password from this source for this line may be checked."""
-        source = self._known(host)
+        source = self._sources.get(host) or self._known(host)
         if source is None or source.exempt:
             return True
         pair = self._pairs.get((source.key, login[:MAX_LOGIN]))
@@ -368,8 +366,12 @@ class Guard:
             key = self._keys[host] = source_key(host)
         return key
 
-    def _meet(self, key: str, now: float) -> Source:
-        """Add a source that wasn't seen lately."""
+    def _find(self, host: str, now: float) -> Source:
+        """The source of an IPv6 address, or one that wasn't seen lately."""
+        key = host if ":" not in host else self._network(host)
+        known = self._sources.get(key)
+        if known is not None:
+            return known
         make_room(self._sources, MAX_SOURCES, now)
         source = Source(key, self._is_exempt(key), self._limits.burst, now)
         self._sources[key] = source

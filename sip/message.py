@@ -45,14 +45,14 @@ _ONCE = (b"from", b"to", b"call-id", b"cseq")
 _NEEDED = frozenset(_ONCE)
 _NO_TAGS: frozenset[bytes] = frozenset()
 _RECORD_ROUTE = b"\r\nRecord-Route: "
-_UP_TO_TAG = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
-_AFTER_TAG = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
-_BEFORE_TAG = itemgetter(b"via", b"from", b"to")
+_UP_TO_TO = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
+_BEHIND_TO = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
+_UP_TO_TAG = itemgetter(b"via", b"from", b"to")
 _BEHIND_TAG = itemgetter(b"call-id", b"cseq")
-_Copied = tuple[bytes, bytes, bool, bool]
-"""The part that all responses to a request copy: the lines up to To, the lines behind it, True if
-To needs a tag, and True if some responses copy more."""
-_COPIED_BY_SOME = frozenset({b"record-route", b"timestamp"})
+_ANSWER = b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s"
+"""The start of nearly every response (RFC 3261 section 8.2.6.2)."""
+_SOMETIMES = frozenset({b"record-route", b"timestamp"})
+"""Fields that only some responses copy."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -362,7 +362,9 @@ def _tags(value: bytes) -> frozenset[bytes]:
 
 
 @lru_cache(maxsize=256)
-def _status_line(status: int, reason: str) -> bytes:
+def _status_line(status: int, reason: str | None) -> bytes:
+    """Without a reason, with the standard one."""
+    reason = REASONS.get(status, "") if reason is None else reason
     line = b"SIP/2.0 %d %s" % (status, octets(reason))
     if breaks([line]):
         raise ValueError("a reason can't hold CR or LF")
@@ -376,7 +378,7 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("_copied", "max_forwards", "method", "raw_uri", "transaction_key", "uri")
+    __slots__ = ("max_forwards", "method", "raw_uri", "transaction_key", "uri")
 
     uri: Uri
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
@@ -390,7 +392,6 @@ class Request(Message):
         self.method = method
         self.raw_uri = raw_uri
         self.proven = False
-        self._copied: _Copied | None = None
 
     def _read_max_forwards(self) -> int | None:
         return self._number(b"max-forwards", 255)
@@ -457,18 +458,17 @@ class Request(Message):
 
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
-        if (not self.proven and _PLAIN_VIA.fullmatch(self._needed(b"via")) is None) or ":" in host:
+        value = self.values.get(b"via")
+        if not self.proven or value is None or ":" in host:
             self._stamp_any(host, port)
             return
-        value = self.values[b"via"]
         if b";rport" in value:
             value = value.replace(b";rport", b";rport=%d" % port)
         elif self.sent_by[0] == host:
             return
         value = b"%s;received=%s" % (value, host.encode("ascii"))
-        if self.repeated is None:
-            self.values[b"via"] = value
-        else:
+        self.values[b"via"] = value
+        if self.repeated is not None:
             self._replace_via(value)
 
     def _stamp_any(self, host: str, port: int) -> None:
@@ -488,7 +488,6 @@ class Request(Message):
         self.values[b"via"] = value
         if self.repeated is not None and b"via" in self.repeated:
             self.repeated[b"via"][0] = value
-        self._copied = None
 
     def send_by(self, via: bytes) -> None:
         """Give a request of ours another topmost Via, with the same branch: it goes by another
@@ -512,46 +511,43 @@ class Request(Message):
         Raises:
             ValueError: a field or the reason holds CR or LF.
         """
-        if reason is None:
-            reason = REASONS.get(status, "")
-        response = Response(status, reason)
+        response = Response(status, REASONS.get(status, "") if reason is None else reason)
         response.body = body
         response.raw = self.write_response(status, reason, to_tag, fields, body)
         return response
 
     def write_response(
-        self, status: int, reason: str, to_tag: str | None, fields: Sequence[Field], body: bytes
+        self,
+        status: int,
+        reason: str | None,
+        to_tag: str | None,
+        fields: Sequence[Field],
+        body: bytes,
     ) -> bytes:
         """The octets of :meth:`respond`, for a response of which nothing else is needed."""
-        start, end, untagged, more = self._copied or self._copy()
-        if to_tag is not None and untagged:
-            start = b"%s;tag=%s" % (start, to_tag.encode("ascii"))
-        if more:
-            end += self._copied_by_some(status)
-        return write(_status_line(status, reason), fields, body, start + end)
-
-    def _copied_by_some(self, status: int) -> bytes:
         values = self.values
-        if 100 < status < 300 and b"record-route" in values:
-            return b"".join(map(_RECORD_ROUTE.__add__, self.get_all(b"record-route")))
-        if status == 100 and b"timestamp" in values:
-            return b"\r\nTimestamp: " + values[b"timestamp"]
-        return b""
+        if not self.proven or self.repeated is not None or not _SOMETIMES.isdisjoint(values):
+            return write(self._start(status, reason, to_tag), fields, body)
+        tag = b""
+        if to_tag is not None and self.to_tag is None:
+            tag = b";tag=" + to_tag.encode("ascii")
+        line = _status_line(status, reason)
+        return write(_ANSWER % (line, *_UP_TO_TAG(values), tag, *_BEHIND_TAG(values)), fields, body)
 
-    def _copy(self) -> _Copied:
+    def _start(self, status: int, reason: str | None, to_tag: str | None) -> bytes:
+        """Status line and copied fields of a response, for any request."""
         values = self.values
-        more = not _COPIED_BY_SOME.isdisjoint(values)
-        if self.proven and self.repeated is None:
-            start = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s" % _BEFORE_TAG(values)
-            end = b"\r\nCall-ID: %s\r\nCSeq: %s" % _BEHIND_TAG(values)
-            self._copied = copied = (start, end, self.to_tag is None, more)
-            return copied
-        lines = [b"\r\nVia: " + value for value in self.get_all(b"via")]
-        lines += [name + values[key] for name, key in _UP_TO_TAG if key in values]
-        behind = [name + values[key] for name, key in _AFTER_TAG if key in values]
-        untagged = b"to" in values and self._untagged(values[b"to"])
-        self._copied = (b"".join(lines), b"".join(behind), untagged, more)
-        return self._copied
+        lines = [_status_line(status, reason)]
+        lines += [b"\r\nVia: " + value for value in self.get_all(b"via")]
+        lines += [name + values[key] for name, key in _UP_TO_TO if key in values]
+        if to_tag is not None and b"to" in values and self._untagged(values[b"to"]):
+            lines.append(b";tag=" + to_tag.encode("ascii"))
+        lines += [name + values[key] for name, key in _BEHIND_TO if key in values]
+        if 100 < status < 300:
+            lines += map(_RECORD_ROUTE.__add__, self.get_all(b"record-route"))
+        elif status == 100 and b"timestamp" in values:
+            lines.append(b"\r\nTimestamp: " + values[b"timestamp"])
+        return b"".join(lines)
 
     def _untagged(self, to: bytes) -> bool:
         try:

@@ -134,7 +134,6 @@ def _read_request(
     request.max_forwards = int(hops)
     request.cseq = _cseq((int(number), method))
     request.plain_target = target and target.encode("ascii")
-    request._copied = None
     request.proven = True
     if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
         request.from_uri, request.to_uri, request.uri = _uri(from_uri), _uri(to_uri), _uri(uri)

@@ -6,20 +6,20 @@ and nothing of what the messages are for: sessions, subscriptions and the user a
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import blake2s
 
 from msgspec import Struct
 
 from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
 from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
-from sip.errors import REASONS, ParseError
+from sip.errors import ParseError
 from sip.fields import Field, Fields
 from sip.flow import Address, Flow
-from sip.grammar import MAGIC_COOKIE
+from sip.grammar import MAGIC_COOKIE, octets, text
 from sip.message import Request, Response
 from sip.refusal import Refuser
 from sip.session_timer import SessionInterval, TimerWheel
@@ -75,7 +75,7 @@ class Stack:
         self._sent_by = sent_by
         self._server = (b"Server", server.encode("ascii"))
         self._tag_key = b"%016x" % randbits(64)
-        refusal_key = hashlib.blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
+        refusal_key = blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
         self.unsent: deque[tuple[bytes, Flow]] = deque()
         """Messages to write, in order, each with its flow; who writes takes them out."""
@@ -119,10 +119,9 @@ class Stack:
         body: bytes = b"",
     ) -> None:
         """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
-        if reason is None:
-            reason = REASONS.get(status, "")
         tag = self.tag_for(request)
-        self.send(request.write_response(status, reason, tag, (*fields, self._server), body), flow)
+        message = request.write_response(status, reason, tag, (*fields, self._server), body)
+        self.unsent.append((message, flow))
 
     def reply(
         self,
@@ -158,7 +157,7 @@ class Stack:
         request = transaction.request
         tag = tag or request.to_tag or self.tag_for(request)
         fields = (*fields, self._server)
-        response = request.write_response(status, REASONS.get(status, ""), tag, fields, b"")
+        response = request.write_response(status, None, tag, fields, b"")
         self.layer.respond(transaction, status, response, now)
 
     def tag_for(self, request: Request) -> str:
@@ -166,12 +165,10 @@ class Stack:
         be guessed. It depends on Call-ID and branch alone, so that the answers to an INVITE, to
         its retransmissions and to its CANCEL, which has one Via only, agree (section 9.2)."""
         try:
-            branch = (request.branch or "").encode("utf-8", "surrogateescape")
+            seed = f"{request.call_id}\0{request.branch or text(request.values[b'via'])}"
         except ParseError:  # it is answered all the same
-            branch = b""
-        call_id = request.values.get(b"call-id", b"")
-        seed = b"%s\0%s" % (call_id, branch or request.get_all(b"via")[0])
-        return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
+            seed = text(request.values[b"via"])
+        return blake2s(octets(seed), key=self._tag_key, digest_size=8).hexdigest()
 
     # Requests within a dialog
 

@@ -20,7 +20,6 @@ from sip.transaction import (
     INVITE_SERVER,
     RESPONSE_INPUTS,
     SERVER,
-    T1,
     Action,
     Input,
     State,
@@ -33,6 +32,10 @@ _PLAIN_TOP_VIA = re.compile(
     rb"branch=(z9hG4bK[0-9A-Za-z.\-_]+)[;\r]"
 )
 """As nearly all senders write it."""
+_TABLES = {
+    "INVITE client": INVITE_CLIENT, "client": CLIENT,
+    "INVITE server": INVITE_SERVER, "server": SERVER,
+}  # fmt: skip
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
 
 MAX_UDP_REQUEST_BYTES = 1_300
@@ -44,9 +47,9 @@ Enlarge = Callable[[Flow], Flow | None]
 
 Key = tuple[object, ...]
 
-_INVITE_SENT, _SENT = (INVITE_CLIENT, State.CALLING), (CLIENT, State.TRYING)
-_INVITE_CAME, _CAME = (INVITE_SERVER, State.PROCEEDING), (SERVER, State.TRYING)
-"""The machine of a transaction, and the state in which it begins."""
+Arm = Callable[["Transaction", float], None]
+Machine = dict[tuple[State, Input], tuple[State, tuple[Action, ...], tuple[Arm, ...]]]
+"""A table of :mod:`sip.transaction` whose timers are functions that arm them."""
 
 
 class ClientUser(Protocol):
@@ -76,7 +79,7 @@ class ServerUser(Protocol):
 class ClientTransaction(Struct, eq=False):
     """A request that we sent."""
 
-    table: Table
+    machine: Machine
     state: State
     key: Key
     request: Request
@@ -92,7 +95,7 @@ class ClientTransaction(Struct, eq=False):
 class ServerTransaction(Struct, eq=False):
     """A request that we received."""
 
-    table: Table
+    machine: Machine
     state: State
     key: Key
     request: Request
@@ -137,19 +140,42 @@ class TransactionLayer:
         self._via = via
         self._udp_only: dict[Address, float] = {}
         """Peers that took no stream, and until when they aren't asked again."""
-        # One function for each timer, so that arming makes neither closure nor tuple.
-        self._fire = {timer: self._firing(timer) for timer in Input}
-        self._arm_first = {
-            timer: timers.armer(T1, self._fire[timer]) for timer in (Input.A, Input.E)
+        self._arms = {reliable: self._arms_of(reliable) for reliable in (False, True)}
+        self._machines = {
+            (kind, reliable): self._machine(table, self._arms[reliable])
+            for kind, table in _TABLES.items()
+            for reliable in (False, True)
         }
-        self._arm_fixed = {
-            timer: timers.armer(seconds, self._fire[timer])
-            for timer, seconds in FIXED_SECONDS.items()
-        }
-        """Timers over UDP whose length doesn't depend on the transaction."""
 
-    def _firing(self, timer: Input) -> Callable[[Transaction, float], None]:
-        return lambda transaction, now: self._step(transaction, timer, now)
+    # A step that asks each of its timers whether this transport needs it, and for how long, costs
+    # more than all else that it does; so the tables are made ready for both kinds of transport.
+
+    def _arms_of(self, reliable: bool) -> dict[Input, Arm]:
+        """A function for each timer that a transport needs; one that lasts no time fires."""
+        return {timer: arm for timer in Input if (arm := self._arming(timer, reliable)) is not None}
+
+    def _arming(self, timer: Input, reliable: bool) -> Arm | None:
+        def fire(transaction: Transaction, now: float) -> None:
+            self._step(transaction, timer, now)
+
+        def arm_by_repeats(transaction: Transaction, now: float) -> None:
+            seconds = duration(timer, transaction.state, transaction.repeats, reliable)
+            if seconds is not None:
+                self._timers.arm(seconds, now, fire, transaction)
+
+        if timer in _RETRANSMIT:
+            return None if reliable else arm_by_repeats
+        if timer not in FIXED_SECONDS:
+            return None
+        seconds = duration(timer, State.COMPLETED, 0, reliable)
+        return self._timers.armer(seconds, fire) if seconds else fire
+
+    @staticmethod
+    def _machine(table: Table, arms: dict[Input, Arm]) -> Machine:
+        return {
+            place: (step.state, step.actions, tuple([arms[t] for t in step.timers if t in arms]))
+            for place, step in table.items()
+        }
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -160,19 +186,25 @@ class TransactionLayer:
         self, request: Request, flow: Flow, user: ClientUser | None, now: float
     ) -> ClientTransaction:
         """Send a request whose topmost Via carries a branch of our own."""
-        invite = request.method == "INVITE"
-        table, state = _INVITE_SENT if invite else _SENT
-        key = (request.branch, request.method)
-        transaction = ClientTransaction(table, state, key, request, flow, request.raw, user)
+        if request.method == "INVITE":
+            kind, state, repeat, give_up = "INVITE client", State.CALLING, Input.A, Input.B
+        else:
+            kind, state, repeat, give_up = "client", State.TRYING, Input.E, Input.F
+        reliable = flow.transport != "udp"
+        key, message = (request.branch, request.method), request.raw
+        transaction = ClientTransaction(
+            self._machines[kind, reliable], state, key, request, flow, message, user
+        )
         self._clients[key] = transaction
-        if len(transaction.message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
+        if len(message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
             self._enlarge(transaction, self.enlarge, now)
+            reliable = transaction.flow.transport != "udp"
         self._unsent.append((transaction.message, transaction.flow))
-        if transaction.flow.transport != "udp":
+        if reliable:
             self._note_connection(transaction)
         else:
-            self._arm_first[Input.A if invite else Input.E](transaction, now)
-        self._arm_fixed[Input.B if invite else Input.F](transaction, now)
+            self._arms[False][repeat](transaction, now)
+        self._arms[reliable][give_up](transaction, now)
         return transaction
 
     def _enlarge(self, transaction: ClientTransaction, enlarge: Enlarge, now: float) -> None:
@@ -194,22 +226,24 @@ class TransactionLayer:
         self._readdress(transaction, udp)
         self._unsent.append((transaction.message, udp))
         repeat = Input.A if transaction.request.method == "INVITE" else Input.E
-        self._arm(transaction, (repeat,), now)
+        self._arms[False][repeat](transaction, now)
 
     def _readdress(self, transaction: ClientTransaction, flow: Flow) -> None:
         transaction.request.send_by(self._via(flow, transaction.request))
         transaction.flow = flow
         transaction.message = bytes(transaction.request)
+        kind = "INVITE client" if transaction.request.method == "INVITE" else "client"
+        transaction.machine = self._machines[kind, flow.reliable]
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Take a response; True if it belonged to a transaction (RFC 3261 section 17.1.3)."""
         transaction = self._clients.get((response.branch, response.cseq.method))
         if transaction is None:
             return False
-        step = transaction.table.get((transaction.state, RESPONSE_INPUTS[response.status // 100]))
+        step = transaction.machine.get((transaction.state, RESPONSE_INPUTS[response.status // 100]))
         if step is None:
             return True
-        transaction.state, actions, timers = step
+        transaction.state, actions, arms = step
         try:
             for action in actions:
                 if action is Action.ACKNOWLEDGE:
@@ -218,8 +252,8 @@ class TransactionLayer:
                 elif transaction.user is not None:
                     transaction.user.on_response(transaction, response, now)
         finally:  # whatever the user does wrong, the transaction ends in its time
-            if timers:
-                self._arm(transaction, timers, now)
+            for arm in arms:
+                arm(transaction, now)
         return True
 
     # Servers
@@ -261,12 +295,13 @@ class TransactionLayer:
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
-        key = request.transaction_key
-        table, state = _INVITE_CAME if request.method == "INVITE" else _CAME
-        self._servers[key] = transaction = ServerTransaction(table, state, key, request, flow)
-        if flow.transport != "udp":
+        invite, reliable = request.method == "INVITE", flow.transport != "udp"
+        kind, state = ("INVITE server", State.PROCEEDING) if invite else ("server", State.TRYING)
+        machine, key = self._machines[kind, reliable], request.transaction_key
+        self._servers[key] = transaction = ServerTransaction(machine, state, key, request, flow)
+        if reliable:
             self._note_connection(transaction)
-        if request.method == "INVITE" and request.to_tag is None:
+        if invite and request.to_tag is None:
             transaction.merge_key = _merge_key(request)
             self._merged[transaction.merge_key] = transaction
         return transaction
@@ -275,14 +310,14 @@ class TransactionLayer:
         self, transaction: ServerTransaction, status: int, message: bytes, now: float
     ) -> None:
         """Send a response, if the transaction's state still allows one."""
-        step = transaction.table.get((transaction.state, RESPONSE_INPUTS[status // 100]))
+        step = transaction.machine.get((transaction.state, RESPONSE_INPUTS[status // 100]))
         if step is None:
             return
-        transaction.state, _, timers = step
+        transaction.state, _, arms = step
         transaction.message = message
         self._unsent.append((message, transaction.flow))
-        if timers:
-            self._arm(transaction, timers, now)
+        for arm in arms:
+            arm(transaction, now)
 
     # Both
 
@@ -317,12 +352,12 @@ class TransactionLayer:
 
     def _step(self, transaction: Transaction, what: Input, now: float) -> None:
         """Take an input that brings no message along: a timer, a failure, a repeated request."""
-        step = transaction.table.get((transaction.state, what))
+        step = transaction.machine.get((transaction.state, what))
         if step is None:
             return
         if what in _RETRANSMIT:
             transaction.repeats += 1
-        transaction.state, actions, timers = step
+        transaction.state, actions, arms = step
         try:
             for action in actions:
                 if action is Action.REPEAT:
@@ -334,21 +369,10 @@ class TransactionLayer:
                 elif transaction.user is not None:
                     transaction.user.on_failure(transaction, _failure(transaction, action), now)
         finally:
-            self._arm(transaction, timers, now)
+            for arm in arms:
+                arm(transaction, now)
             if transaction.state is State.TERMINATED:
                 self._forget(transaction)
-
-    def _arm(self, transaction: Transaction, timers: tuple[Input, ...], now: float) -> None:
-        udp = transaction.flow.transport == "udp"
-        for timer in timers:
-            if udp and timer in self._arm_fixed:  # as mostly
-                self._arm_fixed[timer](transaction, now)
-                continue
-            seconds = duration(timer, transaction.state, transaction.repeats, not udp)
-            if seconds:
-                self._timers.arm(seconds, now, self._fire[timer], transaction)
-            elif seconds == 0.0:
-                self._step(transaction, timer, now)
 
     def _forget(self, transaction: Transaction) -> None:
         """Let go of it, and of its user, who refers back to it."""

@@ -110,29 +110,34 @@ class Dialog(Struct, eq=False, kw_only=True):
                 return True
         return False
 
-    def fields(self, method: str, cseq: int, via: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-        """Request-URI and the fields that every request of the dialog carries (12.2.1.1)."""
-        target, routes = self.remote_target, list(self.route_set)
+    def start(self, method: str, cseq: int, via: bytes, max_forwards: int = 70) -> bytes:
+        """The request line and the fields that every request of the dialog carries (12.2.1.1).
+
+        None of them holds CR or LF: the peer's were read from a message, and ours were checked by
+        :meth:`UserAgent.invite`.
+        """
+        target, routes, name = self.remote_target, b"", method.encode("ascii")
+        if self.route_set:
+            target, routes = self._routed()
         call_id = self.call_id.encode("utf-8", "surrogateescape")
-        number = b"%d %s" % (cseq, method.encode("ascii"))
-        if not routes:
-            return target, [
-                (b"Via", via),
-                (b"Max-Forwards", b"70"),
-                (b"From", self.local),
-                (b"To", self.remote),
-                (b"Call-ID", call_id),
-                (b"CSeq", number),
-            ]
+        return _START % (
+            name, target, via, max_forwards, routes, self.local, self.remote, call_id, cseq, name,
+        )  # fmt: skip
+
+    def _routed(self) -> tuple[bytes, bytes]:
+        """Request-URI and Route lines of a request that goes by proxies."""
+        target, routes = self.remote_target, self.route_set
         if not _is_loose(routes[0]):
             # A strict router: it wants itself in the Request-URI and the target last.
             target = name_addr_uri(routes[0])
-            routes = [*routes[1:], b"<" + self.remote_target + b">"]
-        fields = [(b"Via", via), (b"Max-Forwards", b"70")]
-        fields += [(b"Route", route) for route in routes]
-        fields += [(b"From", self.local), (b"To", self.remote)]
-        fields += [(b"Call-ID", call_id), (b"CSeq", number)]
-        return target, fields
+            routes = (*routes[1:], b"<" + self.remote_target + b">")
+        return target, b"".join([b"\r\nRoute: " + route for route in routes])
+
+
+_START = (
+    b"%s %s SIP/2.0\r\nVia: %s\r\nMax-Forwards: %d%s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s"
+    b"\r\nCSeq: %d %s"
+)
 
 
 def _routes(message: Message) -> tuple[bytes, ...]:

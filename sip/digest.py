@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache, partial
 from hashlib import blake2s
 from hmac import compare_digest
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -18,6 +19,9 @@ from sip import grammar
 from sip.errors import ParseError
 from sip.grammar import octets, text
 from sip.headers import quote, unquote
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 MAX_CREDENTIALS_BYTES = 4096
 MAX_COUNTED_NONCES = 100_000
@@ -39,7 +43,7 @@ class Algorithm(Enum):
         return _HASHES[self](data).hexdigest()
 
 
-_HASHES = {
+_HASHES: dict[Algorithm, Callable[[bytes], _Hash]] = {
     Algorithm.MD5: partial(hashlib.md5, usedforsecurity=False),
     Algorithm.SHA_256: hashlib.sha256,
     Algorithm.SHA_512_256: partial(hashlib.new, "sha512_256"),

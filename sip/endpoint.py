@@ -116,6 +116,7 @@ class Endpoint:
     ) -> None:
         self._agent = agent
         self._stack = agent.stack
+        self._untold, self._unsent = agent.untold, agent.stack.unsent
         self._loop = loop
         self._on_event = on_event
         self._on_fault = on_fault
@@ -330,8 +331,7 @@ class Endpoint:
     def drain(self) -> None:
         """Report events and those that come of them, write messages, arm the timer; call after a
         command."""
-        stack = self._stack
-        untold, unsent = self._agent.untold, stack.unsent
+        untold, unsent, stack = self._untold, self._unsent, self._stack
         while untold:
             try:
                 self._on_event(untold.popleft())

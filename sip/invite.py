@@ -15,12 +15,12 @@ from msgspec import Struct
 from sip import digest
 from sip.credentials import Credentials
 from sip.dialog import Dialog
-from sip.fields import Fields, write_request
+from sip.fields import Fields, write
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.reliable import ReliableReceiver, ReliableSender, Supported
 from sip.session_timer import longer_interval
-from sip.stack import Stack
+from sip.stack import Stack, WrittenResponse
 from sip.transaction import T1, T2, TIMEOUT
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
@@ -192,11 +192,10 @@ class OutgoingInvite(Struct, eq=False):
     def _build_ack(self, dialog: Dialog, body: bytes) -> tuple[bytes, Flow]:
         stack = self._session.stack
         flow = stack.next_flow(dialog)
-        target, fields = dialog.fields("ACK", self._number, stack.via(flow))
-        fields += self._authorization  # as the INVITE's (RFC 3261 section 22.1)
+        fields = self._authorization  # as the INVITE's (RFC 3261 section 22.1)
         if body:
-            fields.append((b"Content-Type", b"application/sdp"))
-        return write_request("ACK", target, fields, body), flow
+            fields = (*fields, (b"Content-Type", b"application/sdp"))
+        return write(dialog.start("ACK", self._number, stack.via(flow)), fields, body), flow
 
     def cancel(self, now: float, extra: Fields = ()) -> None:
         """Give up; a CANCEL may only follow a provisional response (RFC 3261 section 9.1)."""
@@ -258,7 +257,7 @@ class IncomingInvite(Struct, eq=False):
     offered: bool
     """True if the INVITE carries an offer."""
     _interval: float = T1
-    _success: Response | None = None
+    _success: WrittenResponse | None = None
     _supported: Supported | None = None
     _reliable: ReliableSender | None = None
 
@@ -273,6 +272,11 @@ class IncomingInvite(Struct, eq=False):
         return self.transaction.answered
 
     @property
+    def open(self) -> bool:
+        """True while the INVITE may be answered."""
+        return self._success is None and not self.transaction.answered
+
+    @property
     def initial(self) -> bool:
         """True if the INVITE began the session; False for a re-INVITE."""
         return self.request.to_tag is None
@@ -283,7 +287,7 @@ class IncomingInvite(Struct, eq=False):
         return self._success is not None
 
     def progress(
-        self, status: int, body: bytes, build: Callable[[Fields], Response], now: float
+        self, status: int, body: bytes, build: Callable[[Fields], WrittenResponse], now: float
     ) -> None:
         """Send the provisional response that `build` makes with further fields, reliably if the
         caller can and it matters."""
@@ -300,7 +304,7 @@ class IncomingInvite(Struct, eq=False):
         else:
             self.transmit(build(()), now)
 
-    def respond(self, response: Response, now: float) -> None:
+    def respond(self, response: WrittenResponse, now: float) -> None:
         """Send a final response; a 2xx is repeated until its ACK comes (RFC 3261 section
         13.3.1.4), and waits for the PRACK of a description that it would overtake."""
         if self._session is None:
@@ -316,10 +320,11 @@ class IncomingInvite(Struct, eq=False):
             self._success = self._reliable = None
         self.transmit(response, now)
 
-    def transmit(self, response: Response, now: float) -> None:
+    def transmit(self, response: WrittenResponse, now: float) -> None:
         """Send a response through the transaction, as it is."""
         if self._session is not None:
-            self._session.stack.layer.respond(self.transaction, response.status, response.raw, now)
+            layer = self._session.stack.layer
+            layer.respond(self.transaction, response.status, response.octets, now)
 
     def arm(
         self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T

@@ -420,10 +420,6 @@ class Request(Message):
         request = cls(method, uri)
         request.body = body
         request.raw = write_request(method, uri, fields, body)
-        if fields and fields[0][0] == b"Via":
-            plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
-            if plain is not None:  # its transaction will ask for it at once
-                request.branch = plain[1].decode("ascii")
         return request
 
     def validate(self) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from sip.headers import split_list
 from sip.message import Message
 
 MAX_INFO_TYPES = 16
@@ -32,18 +33,24 @@ class Peer(Struct, eq=False):
     def note(self, message: Message) -> None:
         """Learn from the Allow and Accept of a message of the peer's."""
         values = message.values
-        if b"allow" not in values:
-            return
-        methods = message.option_tags(b"allow")
-        self.allows_update = b"update" in methods
-        if b"info" in methods and b"accept" in values:
-            self.note_info_types(message.get_list(b"accept"))
+        if b"allow" in values:
+            repeated = message.repeated is not None
+            self.allows_update, types = _read(
+                b", ".join(message.get_all(b"allow")) if repeated else values[b"allow"],
+                b", ".join(message.get_all(b"accept")) if repeated else values.get(b"accept", b""),
+            )
+            if types:
+                self._learn(types)
 
     def note_info_types(self, types: Sequence[bytes]) -> None:
         """Remember body types that the peer takes in an INFO, up to :data:`MAX_INFO_TYPES`."""
-        if len(self.info_types) < MAX_INFO_TYPES:
-            names = _type_names(tuple(types[:MAX_INFO_TYPES]))
-            self.info_types = self.info_types | names if self.info_types else names
+        self._learn(_type_names(tuple(types[:MAX_INFO_TYPES])))
+
+    def _learn(self, types: frozenset[bytes]) -> None:
+        if not self.info_types:
+            self.info_types = types  # one set for all the calls of a phone
+        elif len(self.info_types) < MAX_INFO_TYPES:
+            self.info_types |= types
 
     def offers_too_often(self, now: float) -> bool:
         """Count a re-INVITE; True if it is one too many of the last seconds."""
@@ -53,6 +60,14 @@ class Peer(Struct, eq=False):
         return self._offers > MAX_OFFERS
 
 
-@lru_cache(maxsize=64)  # one set for all the calls of a phone
+@lru_cache(maxsize=256)  # a phone writes the same in all its calls
+def _read(allow: bytes, accept: bytes) -> tuple[bool, frozenset[bytes]]:
+    """True if UPDATE is allowed, and the body types that may come in an INFO."""
+    methods = frozenset(map(bytes.lower, split_list(allow)))
+    types = split_list(accept)[:MAX_INFO_TYPES] if b"info" in methods else []
+    return b"update" in methods, _type_names(tuple(types))
+
+
+@lru_cache(maxsize=64)
 def _type_names(types: tuple[bytes, ...]) -> frozenset[bytes]:
     return frozenset(value.partition(b";")[0].strip().lower() for value in types)

@@ -12,7 +12,7 @@ from sip.dialog import Dialog
 from sip.errors import ParseError
 from sip.fields import Fields
 from sip.message import Request, Response
-from sip.stack import Stack
+from sip.stack import Stack, WrittenResponse
 from sip.transaction import T1, TIMEOUT
 
 T = TypeVar("T")
@@ -55,10 +55,10 @@ class ReliableUser(Protocol):
     def answered(self) -> bool:
         """True once a final response was sent."""
 
-    def transmit(self, response: Response, now: float) -> None:
+    def transmit(self, response: WrittenResponse, now: float) -> None:
         """Send a reliable provisional response, or send it again."""
 
-    def respond(self, response: Response, now: float) -> None:
+    def respond(self, response: WrittenResponse, now: float) -> None:
         """Send the final response that waited for a PRACK."""
 
     def arm(
@@ -82,12 +82,12 @@ class ReliableSender:
     def __init__(self, invite: ReliableUser, first: int) -> None:
         self._invite = invite
         self._rseq = first
-        self._unacknowledged: Response | None = None
+        self._unacknowledged: WrittenResponse | None = None
         self._interval = T1
-        self._waiting: deque[Callable[[Fields], Response]] = deque(maxlen=MAX_WAITING)
-        self._deferred: Response | None = None
+        self._waiting: deque[Callable[[Fields], WrittenResponse]] = deque(maxlen=MAX_WAITING)
+        self._deferred: WrittenResponse | None = None
 
-    def send(self, build: Callable[[Fields], Response], now: float) -> None:
+    def send(self, build: Callable[[Fields], WrittenResponse], now: float) -> None:
         """Send what `build` makes with the fields given to it, or queue it (section 3)."""
         if self._unacknowledged is not None:
             self._waiting.append(build)
@@ -99,10 +99,10 @@ class ReliableSender:
         self._invite.arm(T1, now, _repeat, (self, self._rseq))
         self._invite.arm(TIMEOUT, now, _give_up, (self, self._rseq))
 
-    def defers(self, final: Response) -> bool:
+    def defers(self, final: WrittenResponse) -> bool:
         """True if a 2xx must wait: a description that was sent has not been acknowledged yet
         (section 3)."""
-        if self._unacknowledged is None or not self._unacknowledged.body:
+        if self._unacknowledged is None or not self._unacknowledged.described:
             return False
         self._deferred = final
         return True

@@ -38,7 +38,7 @@ from sip.session_events import (
     ReinviteRefused,
     SessionEvent,
 )
-from sip.stack import Stack
+from sip.stack import Stack, WrittenResponse
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
 SDP = (b"Content-Type", b"application/sdp")
@@ -94,29 +94,34 @@ class Session(Struct, eq=False):
     def progress(self, status: int, now: float, body: bytes = b"", extra: Fields = ()) -> None:
         """Send a provisional response; with a body it carries early media."""
         incoming = self.incoming
-        if incoming is None or incoming.answered or incoming.waiting_for_ack:
+        if incoming is None or not incoming.open:
+            return
+        request = incoming.transaction.request
+        if not body and b"require" not in request.values:  # it need not be reliable
+            incoming.transmit(self._response(request, status, None, b"", extra), now)
             return
         if body:
-            self.agreed(body, incoming.request.description)
+            self.agreed(body, request.description)
 
-        def build(more: Fields) -> Response:
-            return self._response(status, None, body, (*extra, *more))
+        def build(more: Fields) -> WrittenResponse:
+            return self._response(request, status, None, body, (*extra, *more))
 
         incoming.progress(status, body, build, now)
 
     def accept(self, body: bytes, now: float, extra: Fields = ()) -> None:
         """Answer the INVITE or re-INVITE with 200 and this SDP."""
         incoming = self.incoming
-        if incoming is None or incoming.answered or incoming.waiting_for_ack:
+        if incoming is None or not incoming.open:
             return
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
+        request = incoming.transaction.request
         if incoming.offered:
-            self.agreed(body, incoming.request.description)
+            self.agreed(body, request.description)
         else:  # our offer, which the ACK will answer
             self.local_description = body or self.local_description
-        interval = self.refresher.agree(self, incoming.request, now)
-        self.respond(200, None, body, (*extra, *interval), now)
+        interval = self.refresher.agree(self, request, now)
+        incoming.respond(self._response(request, 200, None, body, (*extra, *interval)), now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -133,30 +138,22 @@ class Session(Struct, eq=False):
     ) -> None:
         """Send a final response to the INVITE that came."""
         assert self.incoming is not None
-        self.incoming.respond(self._response(status, reason, body, extra), now)
+        request = self.incoming.transaction.request
+        self.incoming.respond(self._response(request, status, reason, body, extra), now)
 
     def _response(
-        self,
-        status: int,
-        reason: str | None,
-        body: bytes,
-        extra: Fields,
-        request: Request | None = None,
-    ) -> Response:
-        """To the INVITE, or to another request of the dialog that may carry a description."""
-        if request is None:
-            assert self.incoming is not None
-            request = self.incoming.request
-        fields = [*extra]
-        if 100 < status < 300:
-            fields.append((b"Contact", self.dialog.contact))
+        self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
+    ) -> WrittenResponse:
+        """To an INVITE or another request of the dialog that may carry a description."""
+        fields = extra
         if status == 200:
-            fields += self.stack.capabilities
+            fields = (*extra, (b"Contact", self.dialog.contact), *self.stack.capabilities)
+        elif 100 < status < 300:
+            fields = (*extra, (b"Contact", self.dialog.contact))
         if body:
-            fields.append(SDP)
-        return request.respond(
-            status, reason, to_tag=self.dialog.local_tag, fields=fields, body=body
-        )
+            fields = (*fields, SDP)
+        octets = request.write_response(status, reason, self.dialog.local_tag, fields, body)
+        return WrittenResponse(status, octets, bool(body))
 
     def agreed(self, local: bytes, remote: bytes) -> None:
         """Remember the descriptions of an offer and its answer."""
@@ -423,8 +420,8 @@ class Session(Struct, eq=False):
         """Answer an UPDATE, with our description if it carried an offer."""
         request = transaction.request
         extra = self.refresher.agree(self, request, now) if status == 200 else ()
-        response = self._response(status, None, body, extra, request)
-        self.stack.layer.respond(transaction, status, response.raw, now)
+        response = self._response(request, status, None, body, extra)
+        self.stack.layer.respond(transaction, status, response.octets, now)
 
     def accept_refer(self, flow: Flow, now: float) -> None:
         """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""

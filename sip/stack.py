@@ -17,7 +17,7 @@ from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
 from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import ParseError
-from sip.fields import Field, Fields
+from sip.fields import Field, Fields, write
 from sip.flow import Address, Flow
 from sip.grammar import MAGIC_COOKIE, octets, text
 from sip.message import Request, Response
@@ -32,6 +32,8 @@ from sip.transaction_layer import (
 )
 from sip.uri import Uri
 
+_BRANCH = slice(-len(MAGIC_COOKIE) - 16, None)
+"""The part of :meth:`Stack.via` that is its branch."""
 Tap = Callable[[bytes, Flow, bool], None]
 """Sees every message that is read or sent, with its flow; the flag is True if we sent it."""
 MAX_CACHED_VIAS = 10_000
@@ -49,6 +51,15 @@ class Received(Struct, frozen=True):
 
     request: Request
     flow: Flow
+
+
+class WrittenResponse(Struct, frozen=True, gc=False):
+    """A response of ours of which nothing but its octets is needed any more."""
+
+    status: int
+    octets: bytes
+    described: bool
+    """True if it has a body: a session description."""
 
 
 class Stack:
@@ -180,9 +191,26 @@ class Stack:
         body: bytes = b"",
     ) -> Request:
         """Build a request of a dialog, with the next CSeq; its flow is left in the dialog."""
-        dialog.flow = self.next_flow(dialog)
-        target, fields = dialog.fields(method, dialog.next_cseq(), self.via(dialog.flow))
-        return Request.build(method, target, [*fields, *extra, self.agent_field], body)
+        dialog.flow = flow = self.next_flow(dialog)
+        return self.request(dialog, method, self.via(flow), 70, (*extra, self.agent_field), body)
+
+    def request(
+        self,
+        dialog: Dialog,
+        method: str,
+        via: bytes,
+        max_forwards: int,
+        fields: Sequence[Field],
+        body: bytes,
+    ) -> Request:
+        """A request of a dialog with a Via of ours and the next CSeq."""
+        dialog.local_cseq = number = dialog.local_cseq + 1
+        start = dialog.start(method, number, via, max_forwards)
+        request = Request(method, start.split(b" ", 2)[1])
+        request.body = body
+        request.raw = write(start, fields, body)
+        request.branch = via[_BRANCH].decode("ascii")
+        return request
 
     def send_in_dialog(
         self,
@@ -256,7 +284,7 @@ class Stack:
 
     def via(self, flow: Flow) -> bytes:
         """A topmost Via with a new branch; rport asks for the address we came from (RFC 3581)."""
-        return self._via_prefix(flow) + b"%016x" % self._randbits(64)
+        return (self._vias.get(flow) or self._via_prefix(flow)) + b"%016x" % self._randbits(64)
 
     def _via_again(self, flow: Flow, request: Request) -> bytes:
         """The Via of a request that goes by another flow than it was made for."""
@@ -264,18 +292,15 @@ class Stack:
         return self._via_prefix(flow).removesuffix(MAGIC_COOKIE.encode("ascii")) + branch
 
     def _via_prefix(self, flow: Flow) -> bytes:
-        prefix = self._vias.get(flow)
-        if prefix is None:
-            if len(self._vias) > MAX_CACHED_VIAS:
-                self._vias.clear()
-            host, port = self._sent_by(flow)
-            prefix = b"SIP/2.0/%s %s:%d;rport;branch=%s" % (
-                flow.transport.upper().encode("ascii"),
-                _bracket(host),
-                port,
-                MAGIC_COOKIE.encode("ascii"),
-            )
-            self._vias[flow] = prefix
+        if len(self._vias) > MAX_CACHED_VIAS:
+            self._vias.clear()
+        host, port = self._sent_by(flow)
+        self._vias[flow] = prefix = b"SIP/2.0/%s %s:%d;rport;branch=%s" % (
+            flow.transport.upper().encode("ascii"),
+            _bracket(host),
+            port,
+            MAGIC_COOKIE.encode("ascii"),
+        )
         return prefix
 
     def token(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -66,28 +68,18 @@ class StoredDialog(Struct, frozen=True, array_like=True):
         return dialog
 
 
+_kept = attrgetter(
+    "local", "local_tag", "remote", "remote_tag", "remote_target", "route_set", "contact",
+    "local_cseq", "flow.transport", "flow.local", "flow.remote", "flow.name", "flow.beyond",
+    "pinned", "follows_private",
+)  # fmt: skip
+
+
 def stored(dialog: Dialog, authenticates: bool) -> StoredDialog:
     """A dialog as it stands now."""
-    flow = dialog.flow
-    return StoredDialog(
-        dialog.call_id.encode("utf-8", "surrogateescape"),
-        dialog.local,
-        dialog.local_tag,
-        dialog.remote,
-        dialog.remote_tag,
-        dialog.remote_target,
-        dialog.route_set,
-        dialog.contact,
-        dialog.local_cseq,
-        flow.transport,
-        flow.local,
-        flow.remote,
-        flow.name,
-        flow.beyond,
-        dialog.pinned,
-        dialog.follows_private,
-        authenticates,
-    )
+    call_id = dialog.call_id.encode("utf-8", "surrogateescape")
+    facts: list[Any] = [call_id, *_kept(dialog), authenticates]  # read at once, each with its type
+    return StoredDialog(*facts)
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -94,7 +94,8 @@ class Uri(Struct, frozen=True, gc=False):
         out.append(b"[" + host + b"]" if b":" in host else host)
         if self.port is not None:
             out.append(b":%d" % self.port)
-        out.append(_write_params(self.params))
+        if self.params:
+            out.append(_write_params(self.params))
         if self.headers is not None:
             out += [b"?", octets(self.headers)]
         return b"".join(out)

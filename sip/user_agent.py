@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from sip import in_dialog
-from sip.bodies import SDP_TYPE, BodyPart, multipart
+from sip.bodies import BodyPart, multipart
 from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, not_understood
 from sip.credentials import Credentials
 from sip.dialog import Dialog, DialogId, request_uri, wants_sips
 from sip.dialogs import Dialogs
 from sip.errors import ParseError, SipError
 from sip.events import Event
-from sip.fields import Fields
+from sip.fields import Fields, breaks
 from sip.flow import Address, Flow
 from sip.message import Request, RequestError, Response
 from sip.peer import Peer
@@ -32,7 +32,7 @@ from sip.plain import read_plain
 from sip.reading import read_strictly
 from sip.referral import Referral, Stranger
 from sip.refresher import Refresher
-from sip.session import Session
+from sip.session import SDP, Session
 from sip.session_timer import SessionInterval, agree
 from sip.stack import Received, Stack
 from sip.standalone import Errand, Replied, StandaloneRequest
@@ -41,6 +41,9 @@ from sip.transaction import State
 
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
+
+
+_NOTHING = BodyPart((), b"")
 
 
 class Invitation(Struct, frozen=True):
@@ -299,35 +302,40 @@ class UserAgent:
         return referral
 
     def invite(self, invitation: Invitation, offer: bytes, now: float) -> Session:
-        """Send an INVITE with this offer (SDP); with b"" it asks for one."""
-        tag = self.stack.token()
+        """Send an INVITE with this offer (SDP); with b"" it asks for one.
+
+        Raises:
+            ValueError: a field of the invitation holds CR or LF.
+        """
+        if breaks([invitation.uri, invitation.from_, invitation.to]):
+            raise ValueError("a header field can't hold CR or LF")
+        stack = self.stack
+        tag = stack.token()
         dialog = Dialog(
-            call_id=self.stack.token(),
+            call_id=stack.token(),
             local=invitation.from_ + b";tag=" + tag.encode("ascii"),
             local_tag=tag,
             remote=invitation.to,
             remote_tag=None,
             remote_target=request_uri(invitation.uri),
             route_set=(),
-            contact=self.stack.contact(invitation.flow),
+            contact=stack.contact(invitation.flow),
             flow=invitation.flow,
             pinned=invitation.pinned,
             follows_private=invitation.follows_private,
         )
         session = self._session(dialog, invitation.trusts)
-        target, fields = dialog.fields(
-            "INVITE", dialog.next_cseq(), self.stack.via(invitation.flow)
-        )
-        fields[1] = (b"Max-Forwards", b"%d" % invitation.max_forwards)
-        capabilities = self.stack.capabilities if offer else self._without_offer
-        fields += [(b"Contact", dialog.contact), *capabilities, self.stack.agent_field]
-        if self.stack.session_interval is not None:
-            fields += self.stack.session_interval.request_fields()
-        fields += invitation.extra
+        capabilities = stack.capabilities if offer else self._without_offer
+        interval: Fields = ()
+        if stack.session_interval is not None:
+            interval = stack.session_interval.request_fields()
         content = self._content(offer, invitation.parts)
-        if content.body:
-            fields += content.fields
-        request = Request.build("INVITE", target, fields, content.body)
+        fields = (
+            (b"Contact", dialog.contact), *capabilities, stack.agent_field, *interval,
+            *invitation.extra, *content.fields,
+        )  # fmt: skip
+        via, hops = stack.via(invitation.flow), invitation.max_forwards
+        request = stack.request(dialog, "INVITE", via, hops, fields, content.body)
         session.send_invite(request, offer, now, invitation.credentials)
         return session
 
@@ -338,12 +346,12 @@ class UserAgent:
 
     def _content(self, offer: bytes, parts: tuple[BodyPart, ...]) -> BodyPart:
         """The body of an INVITE with its Content-Type: the offer, and what goes along with it."""
-        description = BodyPart(((b"Content-Type", SDP_TYPE),), offer)
         if not parts:
-            return description
+            return BodyPart((SDP,), offer) if offer else _NOTHING
         boundary = self.stack.token().encode("ascii")
-        body = multipart([description, *parts] if offer else list(parts), boundary)
-        return BodyPart(((b"Content-Type", b"multipart/mixed;boundary=" + boundary),), body)
+        described = [BodyPart((SDP,), offer), *parts] if offer else [*parts]
+        kind = b"multipart/mixed;boundary=" + boundary
+        return BodyPart(((b"Content-Type", kind),), multipart(described, boundary))
 
     def session(self, dialog: DialogId) -> Session | None:
         """The session of a dialog: Call-ID, our tag, the peer's."""

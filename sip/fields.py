@@ -31,8 +31,9 @@ _known_names: dict[bytes, bytes] = {}
 known_name = _known_names.__getitem__
 
 split_plainly = re.compile(rb"\r\n([^:\r\n]*):[ \t]*([^\r\n]*[^ \t\r\n]|)[ \t]*").split
-"""The start line of a head, and of each field its name, its value, and what stands behind it: empty
-unless a line is no field. What one line holds, these patterns pass on without CR and LF."""
+"""All that stands before the first field of a head, which should be its start line; then of each
+field its name, its value, and what stands behind it, which is empty unless a line is no field.
+Names and values hold neither CR nor LF."""
 NAMES, VALUES, BEHIND = slice(1, None, 3), slice(2, None, 3), slice(3, None, 3)
 """The three parts of each field in what :data:`split_plainly` returns."""
 _OF_PROXIES = (b"via", b"record-route", b"route")

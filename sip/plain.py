@@ -39,8 +39,8 @@ from sip.uri import MAX_URI_BYTES, Uri
 _METHOD = (
     rb"(INVITE|ACK|BYE|CANCEL|REGISTER|OPTIONS|PRACK|UPDATE|INFO|REFER|SUBSCRIBE|NOTIFY|MESSAGE)"
 )
-_REQUEST_LINE = re.compile(_METHOD + rb" ([^ \t]+) SIP/2\.0")
-_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) (.*)", re.DOTALL)
+_REQUEST_LINE = re.compile(_METHOD + rb" ([^ \t\r\n]+) SIP/2\.0")
+_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)")
 
 _MAX_FORWARDS = rb"([0-9]{1,2})"
 _URI = rb"(" + grammar.PLAIN_URI + rb")"
@@ -73,7 +73,7 @@ _OF_REQUEST = itemgetter(b"via", b"max-forwards", b"cseq", b"call-id", b"from", 
 _REQUEST_VALUES = itemgetter(2, 3, 5, 7, 8, 9, 10, 12, 17, 19, 24, 25, 30)
 _RESPONSE = _lines(
     PLAIN_VIA_BRANCH, rb"([0-9]{1,9}) ([A-Z]+)", _CALL_ID, _ADDRESS, _ADDRESS,
-    rb"(?:" + _TARGET + rb")?", rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\n]*)",
+    rb"(?:" + _TARGET + rb")?", rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)",
 )  # fmt: skip
 """A session reads the Contact, so it must be sound."""
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")

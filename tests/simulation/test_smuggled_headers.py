@@ -75,11 +75,15 @@ def received_from(exchange, phone, method: bytes) -> list[bytes]:
 def test_no_field_of_a_trunks_call_reaches_a_phone(exchange, spelling):
     """A trunk needs no credentials, so that each field is really served."""
     _, beka, trunk = exchange.phones
-    layer, send = trunk.agent.stack.layer, trunk.agent.stack.send
+    wire, send = exchange.wire, exchange.wire.send
     for index, name in enumerate(INTERNAL):
-        layer._send = lambda data, flow, name=recased(name, index): send(
-            spoilt(data, name, spelling) if data.startswith(b"INVITE") else data, flow
-        )
+        written = recased(name, index)
+
+        def spoil(data, source, to, written=written):
+            from_trunk = source == trunk.address and data.startswith(b"INVITE")
+            send(spoilt(data, written, spelling) if from_trunk else data, source, to)
+
+        wire.send = spoil
         trunk.call(BEKA)
         exchange.run(4.0)
     sent = received_from(exchange, trunk, b"INVITE")

@@ -224,7 +224,8 @@ near_starts = st.sampled_from(
         b"OPTIONS sip:h SIP/2.0", b"REGISTER sip:h;transport=udp SIP/2.0", b"ACK tel:1 SIP/2.0",
         b"INVITE sip:a@h?x=1 SIP/2.0", b"BREW sip:h SIP/2.0", b"BYE  sip:h SIP/2.0",
         b"OPTIONS sip:h sip/2.0", b"SIP/2.0 200 OK", b"SIP/2.0 200", b"SIP/2.0 180 L\xc3\xa4uft",
-        b"SIP/2.0 200 \xff", b"sip/2.0 200 OK", b"SIP/2.0 799 x",
+        b"SIP/2.0 200 \xff", b"sip/2.0 200 OK", b"SIP/2.0 799 x", b"SIP/2.0 200 OK\r\nVia",
+        b"SIP/2.0 200 O\nK", b"SIP/2.0 200 O\rK", b"OPTIONS sip:h SIP/2.0\r\nVia",
     ]
 )  # fmt: skip
 near_lines = st.tuples(
@@ -339,6 +340,18 @@ def test_usual_messages_are_proven_at_once(name):
     message = plain.read_plain(data)
     assert message.proven
     assert reading_of(plain.read_plain, data) == reading_of(reading.read_strictly, data)
+
+
+@pytest.mark.parametrize("stray", [b"V", b"", b"V\rV", b"V\nV"])
+@pytest.mark.parametrize("name", USUAL)
+def test_a_line_before_the_first_field_is_no_part_of_the_start_line(name, stray):
+    start, fields = whole(name).split(b"\r\n", 1)
+    for end in (b"\r\n", b"\n", b"\r"):
+        data = start + end + stray + b"\r\n" + fields
+        assert plain.read_plain(data) is None
+        if stray:
+            with pytest.raises(ParseError):
+                parse_message(data)
 
 
 @given(near_usual())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from sip.dialog import Dialog, DialogId
@@ -29,16 +29,15 @@ class Dialogs(Generic[U]):
 
     def __init__(self) -> None:
         self._usages: dict[DialogId, U] = {}
+        self.get: Callable[[DialogId], U | None] = self._usages.get
+        """The usage of a dialog: Call-ID, our tag, the peer's tag. Each request within a dialog
+        asks."""
 
     def __len__(self) -> int:
         return len(self._usages)
 
     def __iter__(self) -> Iterator[U]:
         return iter(self._usages.values())
-
-    def get(self, dialog_id: DialogId) -> U | None:
-        """The usage of a dialog: Call-ID, our tag, the peer's tag."""
-        return self._usages.get(dialog_id)
 
     def add(self, usage: U) -> None:
         """Deliver requests within the usage's dialog to it from now on."""

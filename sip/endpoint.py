@@ -131,6 +131,10 @@ class Endpoint:
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = math.inf
+        self._timers = agent.stack.timers
+        self._timers.on_sooner = self._wake_by
+        if self._timers.next < math.inf:  # armed before there was an endpoint
+            self._wake_by(self._timers.next)
         self._lag_timer: asyncio.TimerHandle | None = None
         self._late = 0.0
         self._turn_end: float | None = None
@@ -326,11 +330,11 @@ class Endpoint:
         except Exception as error:  # the fault of one message must not affect others
             self._agent.counters.faults += 1
             self._on_fault(error)
-        self.drain()
+        if self._untold or self._unsent:
+            self.drain()
 
     def drain(self) -> None:
-        """Report events and those that come of them, write messages, arm the timer; call after a
-        command."""
+        """Report events and those that come of them, and write messages; call after a command."""
         untold, unsent, stack = self._untold, self._unsent, self._stack
         while untold:
             try:
@@ -346,11 +350,10 @@ class Endpoint:
                 self._send_datagram(message, flow)
             else:
                 self.connections.send(message, flow.connection)
-        # Waking too early costs less than arming anew for each message.
-        if stack.timers.next < self._wake_at:
-            self._arm(stack.timers.next)
 
-    def _arm(self, deadline: float) -> None:
+    def _wake_by(self, deadline: float) -> None:
+        if deadline >= self._wake_at:
+            return  # waking too early costs less than arming anew
         if self._wake is not None:
             self._wake.cancel()
         self._wake_at = deadline
@@ -363,6 +366,8 @@ class Endpoint:
         except Exception as error:
             self._agent.counters.faults += 1
             self._on_fault(error)
+        if self._timers.next < math.inf:
+            self._wake_by(self._timers.next)
         self.drain()
 
     def _send(self, message: bytes, flow: Flow) -> None:

@@ -192,7 +192,8 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
     if index is None:
         return None
     media = description.media[index]
-    address = description.address_of(media) or ""
+    connection = media.connection or description.connection
+    address = "" if connection is None else connection.address
     said = _said(media.formats, media.attributes)
     usable = cryptos(media.attributes) if said.has_secrets else ()
     direction = said.direction
@@ -208,7 +209,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         said.packet_ms,
         media.protocol,
         usable,
-        None if usable else web_of(description, media),
+        None if usable or media.protocol == PLAIN_RTP else web_of(description, media),
         plain=len(description.media) == 1
         and not description.attributes
         and media.protocol == PLAIN_RTP

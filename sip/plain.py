@@ -78,6 +78,7 @@ _RESPONSE = _lines(
 """A session reads the Contact, so it must be sound."""
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
 _RESPONSE_VALUES = itemgetter(1, 2, 3, 4, 11, 18, 19, 24, 25)
+_MAX_FIELDS = MAX_HEADERS - 1  # beside the start line
 Repeated = dict[bytes, list[bytes]] | None
 _cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a function of Python
 _new_request = partial(object.__new__, Request)  # so is that of a class; here each slot is filled
@@ -94,7 +95,7 @@ def read_plain(data: bytes) -> Request | Response | None:
     head, blank, body = data.partition(b"\r\n\r\n")
     if not blank or len(data) > MAX_VALUE_BYTES:  # a longer head may have a value that is too long
         return None
-    parts = split_plainly(head, MAX_HEADERS - 1)
+    parts = split_plainly(head, _MAX_FIELDS)
     try:
         values = dict(zip(map(known_name, parts[NAMES]), parts[VALUES]))  # noqa: B905 - of one list
     except KeyError:
@@ -106,8 +107,9 @@ def read_plain(data: bytes) -> Request | Response | None:
         repeated = repeated_plainly(values, parts)
         if repeated is None:
             return None
-    read = _read_response if parts[0].startswith(b"SIP/") else _read_request
-    return read(data, body, parts[0], values, repeated)
+    start = parts[0]
+    read = _read_response if start.startswith(b"SIP/") else _read_request
+    return read(data, body, start, values, repeated)
 
 
 def _read_request(
@@ -125,18 +127,26 @@ def _read_request(
         from_uri, from_tag, to_uri, to_tag, target, uri,
     ) = _REQUEST_VALUES(found)  # fmt: skip
     request = _new_request()
-    request.raw, request.body, request.values, request.repeated = data, body, values, repeated
-    request.method, request.raw_uri = method, uri.encode("ascii")
-    request.branch, request.call_id = branch, call_id
-    request.from_tag, request.to_tag = from_tag, to_tag
+    request.raw = data
+    request.body = body
+    request.values = values
+    request.repeated = repeated
+    request.method = method
+    request.raw_uri = uri.encode()
+    request.branch = branch
+    request.call_id = call_id
+    request.from_tag = from_tag
+    request.to_tag = to_tag
     request.sent_by = sent_by = _sent_by(host, port)
     request.transaction_key = branch, sent_by, "INVITE" if method == "ACK" else method
     request.max_forwards = int(hops)
     request.cseq = _cseq((int(number), method))
-    request.plain_target = target and target.encode("ascii")
+    request.plain_target = target and target.encode()
     request.proven = True
     if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
-        request.from_uri, request.to_uri, request.uri = _uri(from_uri), _uri(to_uri), _uri(uri)
+        request.from_uri = _uri(from_uri)
+        request.to_uri = _uri(to_uri)
+        request.uri = _uri(uri)
     return request
 
 
@@ -178,12 +188,18 @@ def _read_response(
         found
     )
     response = _new_response()
-    response.raw, response.body, response.values, response.repeated = data, body, values, repeated
-    response.status, response.reason = int(status), reason
-    response.branch, response.call_id = branch, call_id
-    response.from_tag, response.to_tag = from_tag, to_tag
+    response.raw = data
+    response.body = body
+    response.values = values
+    response.repeated = repeated
+    response.status = int(status)
+    response.reason = reason
+    response.branch = branch
+    response.call_id = call_id
+    response.from_tag = from_tag
+    response.to_tag = to_tag
     response.cseq = _cseq((int(number), method))
-    response.plain_target = target and target.encode("ascii")
+    response.plain_target = target and target.encode()
     response.proven = True
     return response
 

@@ -22,12 +22,15 @@ Callback = Callable[[object, float], None]
 class Timers:
     """Deadlines in seconds of whatever clock the caller uses."""
 
-    __slots__ = ("_queues", "next")
+    __slots__ = ("_queues", "next", "on_sooner")
 
     def __init__(self) -> None:
         self._queues: dict[float, deque[tuple[float, Callback, object]]] = defaultdict(deque)
         self.next = math.inf
         """The deadline of the timer that is due first; infinite if none is armed."""
+        self.on_sooner: Callable[[float], None] = lambda deadline: None
+        """Called with the deadline of a timer that is armed before all others, so that who waits
+        for the next one need not ask after each message."""
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -41,6 +44,7 @@ class Timers:
         self._queues[seconds].append((deadline, callback, argument))  # type: ignore[arg-type]
         if deadline < self.next:
             self.next = deadline
+            self.on_sooner(deadline)
 
     def armer(
         self, seconds: float, callback: Callable[[T, float], None]
@@ -53,6 +57,7 @@ class Timers:
             queue.append((deadline, callback, argument))  # type: ignore[arg-type]
             if deadline < self.next:
                 self.next = deadline
+                self.on_sooner(deadline)
 
         return arm
 

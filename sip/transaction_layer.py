@@ -20,6 +20,7 @@ from sip.transaction import (
     INVITE_SERVER,
     RESPONSE_INPUTS,
     SERVER,
+    T1,
     Action,
     Input,
     State,
@@ -158,7 +159,12 @@ class TransactionLayer:
         def fire(transaction: Transaction, now: float) -> None:
             self._step(transaction, timer, now)
 
+        first = self._timers.armer(T1, fire)
+
         def arm_by_repeats(transaction: Transaction, now: float) -> None:
+            if not transaction.repeats:
+                first(transaction, now)
+                return
             seconds = duration(timer, transaction.state, transaction.repeats, reliable)
             if seconds is not None:
                 self._timers.arm(seconds, now, fire, transaction)

@@ -40,10 +40,11 @@ def talking(exchange):
 def in_dialog(session, method: str, **changed: str) -> bytes:
     """A request of a session's dialog, as its phone would send it, with some fields changed."""
     dialog = session.dialog
-    _, fields = dialog.fields(method, dialog.local_cseq + 1, b"SIP/2.0/UDP x;branch=z9hG4bKevil")
+    via = b"SIP/2.0/UDP x;branch=z9hG4bKevil"
+    start = dialog.start(method, dialog.local_cseq + 1, via)
     fields = [
         (name, changed.get(name.decode().replace("-", "_"), value.decode()).encode())
-        for name, value in fields
+        for name, value in parse_message(start + b"\r\n\r\n").fields
     ]
     return bytes(Request.build(method, b"sip:192.0.2.1", fields))
 

@@ -95,7 +95,7 @@ def test_a_challenge():
     desk = Desk()
     desk.serve(desk.register())  # whatever is made once
     data = desk.register()
-    within(845, count(lambda: desk.serve(data)))
+    within(836, count(lambda: desk.serve(data)))
 
 
 def test_a_registration():
@@ -103,7 +103,7 @@ def test_a_registration():
     desk.serve(desk.authorized())
     desk.answer()
     data = desk.authorized()
-    within(1_725, count(lambda: desk.serve(data)))
+    within(1_715, count(lambda: desk.serve(data)))
     assert desk.answer().startswith(b"SIP/2.0 200")
 
 
@@ -112,7 +112,7 @@ def test_an_invite_is_read_and_validated():
     talk.call()
     ((data, _),) = talk.alice.to_send()
     parse_message(data).validate()
-    within(300, count(lambda: parse_message(data).validate()))
+    within(290, count(lambda: parse_message(data).validate()))
 
 
 def test_a_call_between_two_user_agents():
@@ -128,7 +128,7 @@ def test_a_call_between_two_user_agents():
     spent = count(lambda: call(talk))
     assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "HungUp"
     ours = {name: n for name, n in spent.items() if not name.startswith("Conversation.")}
-    assert sum(ours.values()) <= 8_520, (sum(ours.values()), spent.most_common(12))
+    assert sum(ours.values()) <= 8_340, (sum(ours.values()), spent.most_common(12))
 
 
 class Wire:

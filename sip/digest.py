@@ -153,12 +153,13 @@ class Credentials(Struct, frozen=True, gc=False):
 def _read_credentials(value: bytes) -> Credentials:
     given = _parameters(value)
     get = given.get
+    name = get("algorithm", "MD5")
     try:
         username, realm, nonce, uri, response = _required(given)
     except KeyError as missing:
         raise ParseError(f"Credentials without {missing.args[0]}") from None
     return Credentials(
-        username, realm, nonce, uri, response.lower(), _algorithm(given),
+        username, realm, nonce, uri, response.lower(), _BY_NAME.get(name) or _algorithm(given),
         get("qop"), get("nc"), get("cnonce"), get("opaque"),
     )  # fmt: skip
 

@@ -37,6 +37,8 @@ class Edges:
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network] = ()) -> None:
         self._networks = tuple(networks)
+        self.exist = bool(self._networks)
+        """False: each message comes from its sender. An attribute, since every datagram asks."""
         self._hosts: set[str] = set()
         self._known: dict[str, bool] = {}
 
@@ -47,7 +49,7 @@ class Edges:
 
     def trusts(self, host: str) -> bool:
         """True if a numeric host is one of the edges."""
-        if not self._networks:
+        if not self.exist:
             return False
         known = self._known.get(host)
         if known is None:

@@ -207,13 +207,11 @@ class Endpoint:
     def arrived(self, data: bytes, flow: Flow) -> None:
         """Take a message from a socket: read it now, or queue it."""
         now = self._loop.time()
-        if self._edges.trusts(flow.remote[0]):
+        if self._edges.exist:
             flow = self._edges.behind(data, flow)
         host = (flow.beyond or flow.remote)[0]
         guard = self._guard
-        if guard is not None and not guard.admits(
-            host, data, now, reliable=flow.transport != "udp"
-        ):
+        if guard is not None and not guard.admits(host, data, now, flow.transport != "udp"):
             return
         first = data[0]
         if first <= _FIRST_LETTER and self._is_served_unread(first, data, flow):

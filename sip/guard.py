@@ -129,6 +129,10 @@ class Guard:
         answers_challenge: Callable[[bytes, str], bool] | None = None,
     ) -> None:
         self._limits = limits
+        rate, burst = limits.requests_per_second, limits.burst
+        self._usual = rate, burst
+        """The bucket of a source: tokens a second, and at once."""
+        self._proven = rate * PROVEN_FACTOR, burst * PROVEN_FACTOR
         self._answers_challenge = answers_challenge
         self._exempt = tuple(exempt)
         self._trusted: set[str] = set()
@@ -144,7 +148,7 @@ class Guard:
 
     # Before parsing
 
-    def admits(self, host: str, data: bytes, now: float, *, reliable: bool = False) -> bool:
+    def admits(self, host: str, data: bytes, now: float, reliable: bool = False) -> bool:
         """True if a message from this host is read; `reliable` if it came by a connection."""
         source = self._sources.get(host) or self._find(host, now)
         if source.exempt:
@@ -154,20 +158,20 @@ class Guard:
         if source.shut_until > now and not self._reopens(source, host, data):
             self.counters.shut_out += 1
             return False
-        limits = self._limits
-        factor = PROVEN_FACTOR if source.proven_until > now else 1
-        rate, burst = limits.requests_per_second * factor, limits.burst * factor
+        unproven = source.proven_until <= now
+        rate, burst = self._usual if unproven else self._proven
         if not source.bucket.take(rate, burst, now) and not (
             self._answers(host, data) and source.answers.take(rate, burst, now)
         ):
             self._over_rate(source, now)
             return False
-        if factor == 1 and self._scans(data):
-            self.counters.scanned += 1
-            if source.reached_until > now:
-                self._shut(source, "scanner", limits.scanner_ban_seconds, now)
-            return False
-        source.credit = min(MAX_CREDIT_BYTES, source.credit + len(data))
+        if unproven:
+            if self._scans(data):
+                self.counters.scanned += 1
+                if source.reached_until > now:
+                    self._shut(source, "scanner", self._limits.scanner_ban_seconds, now)
+                return False
+            source.credit = min(MAX_CREDIT_BYTES, source.credit + len(data))
         return True
 
     def may_answer(self, host: str, data: bytes, now: float) -> bool:

@@ -149,7 +149,7 @@ class Stack:
         Args:
             tag: of a dialog that the answer makes.
         """
-        self.conclude(self.layer.open_server(request, flow), status, now, fields, tag=tag)
+        self.conclude(self.layer.open_server(request, flow), status, now, fields, tag)
 
     def postpone(self, request: Request, flow: Flow) -> ServerTransaction:
         """Put a request under a transaction; :meth:`conclude` answers it, within 32 s."""
@@ -161,7 +161,6 @@ class Stack:
         status: int,
         now: float,
         fields: Sequence[Field] = (),
-        *,
         tag: str | None = None,
     ) -> None:
         """Answer a request that was put under a transaction before."""

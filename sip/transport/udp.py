@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from sip.flow import Address, Flow
+from sip.flow import Address, Flow, flow_of
 
 RECEIVE_BUFFER_BYTES = 8 << 20
 """A burst of registrations after a power cut must not be lost while Python is busy."""
@@ -63,7 +63,8 @@ class DatagramSocket:
                 size, source = self._socket.recvfrom_into(self._buffer)
                 found += 1
                 if size >= LEAST_BYTES:
-                    receive(bytes(self._buffer[:size]), Flow("udp", local, source[:2]))
+                    flow = flow_of(("udp", local, source[:2], None, None))
+                    receive(bytes(self._buffer[:size]), flow)
         except BlockingIOError:
             if found == 1:  # the second read was in vain, and an exception costs more than it
                 self._expected_alone = TURNS_ALONE

@@ -24,7 +24,7 @@ from billing.stores.store import Store
 from rtp.local import LocalMedia
 from rtp.session import MediaSettings
 from sip.digest import Algorithm, ha1
-from sip.flow import Flow
+from sip.flow import Flow, flow_of
 from sip.uri import Uri
 from softswitch.call.letters import Silent
 from softswitch.call.ringing.app_waker import nothing_posted
@@ -221,7 +221,8 @@ class Exchange:
         """Bindings aren't kept here."""
 
     def _receive(self, data: bytes, source: Address) -> None:
-        self.switch.endpoint.receive(data, Flow("udp", self.address, source))
+        flow = flow_of(("udp", self.address, source, None, None))  # as a socket of the switch does
+        self.switch.endpoint.receive(data, flow)
 
     def _silent(self, session, last_packet_at) -> None:
         if session.owner is not None:

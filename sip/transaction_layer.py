@@ -33,10 +33,6 @@ _PLAIN_TOP_VIA = re.compile(
     rb"branch=(z9hG4bK[0-9A-Za-z.\-_]+)[;\r]"
 )
 """As nearly all senders write it."""
-_TABLES = {
-    "INVITE client": INVITE_CLIENT, "client": CLIENT,
-    "INVITE server": INVITE_SERVER, "server": SERVER,
-}  # fmt: skip
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
 
 MAX_UDP_REQUEST_BYTES = 1_300
@@ -141,12 +137,26 @@ class TransactionLayer:
         self._via = via
         self._udp_only: dict[Address, float] = {}
         """Peers that took no stream, and until when they aren't asked again."""
-        self._arms = {reliable: self._arms_of(reliable) for reliable in (False, True)}
-        self._machines = {
-            (kind, reliable): self._machine(table, self._arms[reliable])
-            for kind, table in _TABLES.items()
-            for reliable in (False, True)
-        }
+        self._sent: dict[tuple[bool, bool], tuple[Machine, State, tuple[Arm, ...]]] = {}
+        """How a request of ours begins, by whether it is an INVITE and its transport reliable."""
+        self._came: dict[tuple[bool, bool], tuple[Machine, State]] = {}
+        """The same of a peer's request."""
+        for reliable in (False, True):
+            arms = self._arms_of(reliable)
+            self._begin(True, reliable, arms, INVITE_CLIENT, INVITE_SERVER)
+            self._begin(False, reliable, arms, CLIENT, SERVER)
+
+    def _begin(
+        self, invite: bool, reliable: bool, arms: dict[Input, Arm], client: Table, server: Table
+    ) -> None:
+        first = (Input.A, Input.B) if invite else (Input.E, Input.F)
+        self._sent[invite, reliable] = (
+            _machine(client, arms),
+            State.CALLING if invite else State.TRYING,
+            tuple([arms[timer] for timer in first if timer in arms]),
+        )
+        state = State.PROCEEDING if invite else State.TRYING
+        self._came[invite, reliable] = _machine(server, arms), state
 
     # A step that asks each of its timers whether this transport needs it, and for how long, costs
     # more than all else that it does; so the tables are made ready for both kinds of transport.
@@ -176,13 +186,6 @@ class TransactionLayer:
         seconds = duration(timer, State.COMPLETED, 0, reliable)
         return self._timers.armer(seconds, fire) if seconds else fire
 
-    @staticmethod
-    def _machine(table: Table, arms: dict[Input, Arm]) -> Machine:
-        return {
-            place: (step.state, step.actions, tuple([arms[t] for t in step.timers if t in arms]))
-            for place, step in table.items()
-        }
-
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
 
@@ -192,54 +195,52 @@ class TransactionLayer:
         self, request: Request, flow: Flow, user: ClientUser | None, now: float
     ) -> ClientTransaction:
         """Send a request whose topmost Via carries a branch of our own."""
-        if request.method == "INVITE":
-            kind, state, repeat, give_up = "INVITE client", State.CALLING, Input.A, Input.B
-        else:
-            kind, state, repeat, give_up = "client", State.TRYING, Input.E, Input.F
-        reliable = flow.transport != "udp"
+        invite, reliable = request.method == "INVITE", flow.transport != "udp"
+        machine, state, arms = self._sent[invite, reliable]
         key, message = (request.branch, request.method), request.raw
-        transaction = ClientTransaction(
-            self._machines[kind, reliable], state, key, request, flow, message, user
-        )
+        transaction = ClientTransaction(machine, state, key, request, flow, message, user)
         self._clients[key] = transaction
         if len(message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
-            self._enlarge(transaction, self.enlarge, now)
-            reliable = transaction.flow.transport != "udp"
+            arms = self._enlarge(transaction, self.enlarge, now)
         self._unsent.append((transaction.message, transaction.flow))
-        if reliable:
+        if transaction.flow.transport != "udp":
             self._note_connection(transaction)
-        else:
-            self._arms[False][repeat](transaction, now)
-        self._arms[reliable][give_up](transaction, now)
+        for arm in arms:
+            arm(transaction, now)
         return transaction
 
-    def _enlarge(self, transaction: ClientTransaction, enlarge: Enlarge, now: float) -> None:
-        """Send a big request by a stream, if its peer may take it so (RFC 3261 section 18.1.1)."""
+    def _enlarge(
+        self, transaction: ClientTransaction, enlarge: Enlarge, now: float
+    ) -> tuple[Arm, ...]:
+        """Send a big request by a stream, if its peer may take it so (RFC 3261 section 18.1.1); the
+        timers that it begins with."""
         udp = transaction.flow
         stream = enlarge(udp)
         if stream is None or self._udp_only.get(udp.remote, 0.0) > now:
-            return
+            return self._sent[transaction.request.method == "INVITE", udp.reliable][2]
         transaction.fallback = udp
-        self._readdress(transaction, stream)
+        return self._readdress(transaction, stream)
 
     def _fall_back(self, transaction: ClientTransaction, udp: Flow, now: float) -> None:
-        """The TCP connection failed: send the request by UDP after all, and others for a while."""
+        """The TCP connection failed: send the request by UDP after all, and others for a while.
+        Its time goes on."""
         if len(self._udp_only) >= MAX_UDP_ONLY:
             self._udp_only.clear()
         self._udp_only[udp.remote] = now + UDP_ONLY_SECONDS
         self._forget_connection(transaction)
         transaction.fallback = None
-        self._readdress(transaction, udp)
+        repeat, _give_up = self._readdress(transaction, udp)
         self._unsent.append((transaction.message, udp))
-        repeat = Input.A if transaction.request.method == "INVITE" else Input.E
-        self._arms[False][repeat](transaction, now)
+        repeat(transaction, now)
 
-    def _readdress(self, transaction: ClientTransaction, flow: Flow) -> None:
-        transaction.request.send_by(self._via(flow, transaction.request))
+    def _readdress(self, transaction: ClientTransaction, flow: Flow) -> tuple[Arm, ...]:
+        request = transaction.request
+        request.send_by(self._via(flow, request))
         transaction.flow = flow
-        transaction.message = bytes(transaction.request)
-        kind = "INVITE client" if transaction.request.method == "INVITE" else "client"
-        transaction.machine = self._machines[kind, flow.reliable]
+        transaction.message = bytes(request)
+        invite = request.method == "INVITE"
+        transaction.machine, _, arms = self._sent[invite, flow.reliable]
+        return arms
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Take a response; True if it belonged to a transaction (RFC 3261 section 17.1.3)."""
@@ -302,8 +303,8 @@ class TransactionLayer:
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
         invite, reliable = request.method == "INVITE", flow.transport != "udp"
-        kind, state = ("INVITE server", State.PROCEEDING) if invite else ("server", State.TRYING)
-        machine, key = self._machines[kind, reliable], request.transaction_key
+        machine, state = self._came[invite, reliable]
+        key = request.transaction_key
         self._servers[key] = transaction = ServerTransaction(machine, state, key, request, flow)
         if reliable:
             self._note_connection(transaction)
@@ -400,6 +401,13 @@ class TransactionLayer:
             others.discard(transaction)
             if not others:
                 del self._on_connection[transaction.flow.connection]
+
+
+def _machine(table: Table, arms: dict[Input, Arm]) -> Machine:
+    return {
+        place: (step.state, step.actions, tuple([arms[t] for t in step.timers if t in arms]))
+        for place, step in table.items()
+    }
 
 
 def _failure(transaction: ClientTransaction, action: Action) -> int:

@@ -21,8 +21,9 @@ ACCEPT_BODIES = (b"Accept", b"application/sdp, multipart/mixed")
 """The Accept of a 415: multipart bodies are read, too (RFC 5621 section 3.1)."""
 _DESCRIBED = ("INVITE", "UPDATE", "PRACK")
 """Requests whose body is a session description."""
-_RESTRICTING = frozenset({b"require", b"proxy-require", b"content-encoding"})
-"""Fields that may ask for what we don't know, beside Content-Type and Accept."""
+_EXTENDING = frozenset({b"require", b"proxy-require", b"content-encoding"})
+_RESTRICTING = _EXTENDING | {b"content-type", b"accept"}
+"""Fields that may ask for what we don't know."""
 _KNOWN_PARTS = (SDP_TYPE, LOCATION_TYPE)
 """Bodies beside which nothing is refused, whatever their handling."""
 
@@ -35,12 +36,11 @@ def not_understood(request: Request) -> SipError | None:
         ParseError: 400, a multipart body that can't be read.
     """
     values = request.values
-    if (
-        request.repeated is None
-        and values.get(b"content-type", SDP_TYPE) == values.get(b"accept", SDP_TYPE) == SDP_TYPE
-        and _RESTRICTING.isdisjoint(values)
-    ):
-        return None  # as nearly always
+    if _RESTRICTING.isdisjoint(values):
+        return None  # as of nearly all requests but INVITEs
+    described = values.get(b"content-type", SDP_TYPE) == values.get(b"accept", SDP_TYPE) == SDP_TYPE
+    if described and request.repeated is None and _EXTENDING.isdisjoint(values):
+        return None  # as of nearly all INVITEs
     if b"require" in values or b"proxy-require" in values:
         wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
         unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]

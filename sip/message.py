@@ -454,10 +454,10 @@ class Request(Message):
 
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
-        value = self.values.get(b"via")
-        if not self.proven or value is None or ":" in host:
+        if not self.proven or ":" in host:
             self._stamp_any(host, port)
             return
+        value = self.values[b"via"]
         if b";rport" in value:
             value = value.replace(b";rport", b";rport=%d" % port)
         elif self.sent_by[0] == host:

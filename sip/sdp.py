@@ -27,10 +27,10 @@ _MEDIA = re.compile(
     rb"[ \t]+([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?:[ \t]+[A-Za-z0-9!#$%&'*+.^_`{|}~-]+)+)"
 )
 _PLAIN = re.compile(
-    rb"v=0\r\no=([!-~]+) ([!-~]+) ([!-~]+) IN IP4 ([0-9.]+)\r\ns=([!-~ ]+)\r\n"
-    rb"c=IN IP4 ([0-9.]+)\r\nt=([0-9]+ [0-9]+)\r\n"
-    rb"m=audio (0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}) RTP/AVP((?: [0-9]{1,3})+\r\n"
-    rb"(?:a=[^\x00\r\n]*\r\n)*)"
+    r"v=0\r\no=([!-~]+) ([!-~]+) ([!-~]+) IN IP4 ([0-9.]+)\r\ns=([!-~ ]+)\r\n"
+    r"c=IN IP4 ([0-9.]+)\r\nt=([0-9]+ [0-9]+)\r\n"
+    r"m=audio (0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}) RTP/AVP((?: [0-9]{1,3})+\r\n"
+    r"(?:a=[^\x00\r\n]*\r\n)*)"
 )
 """What nearly every phone offers and answers: one stream of sound by IPv4. Ports from 65000 on are
 left to the full reading."""
@@ -116,10 +116,8 @@ class SessionDescription(Struct, frozen=True, gc=False):
         """
         if len(data) > MAX_SDP_BYTES:
             raise ParseError("SDP too long", 413)
-        plain = _PLAIN.fullmatch(data)
-        if plain is not None and _is_usual(plain[9]):
-            return _of_plain(plain)
-        return cls.parse_in_full(data)
+        plain = _PLAIN.fullmatch(data.decode("utf-8", "surrogateescape"))
+        return cls.parse_in_full(data) if plain is None else _of_plain(plain, data)
 
     @classmethod
     def parse_in_full(cls, data: bytes) -> SessionDescription:
@@ -166,27 +164,29 @@ class SessionDescription(Struct, frozen=True, gc=False):
         return None if connection is None else connection.address
 
 
-def _of_plain(found: re.Match[bytes]) -> SessionDescription:
+def _of_plain(found: re.Match[str], data: bytes) -> SessionDescription:
     """The description that `_PLAIN` matched. What stands below the m= is the same in every call of
     a phone, and is read once."""
     username, session_id, version, origin, name, address, timing, port, stream = found.groups()
+    if len(stream) > MAX_USUAL_BYTES or "crypto" in stream or "ice-" in stream:
+        return SessionDescription.parse_in_full(data)  # as `_is_usual` has it
     formats, attributes = _plain_stream(stream)
     media = Media("audio", int(port), PLAIN_RTP, formats, attributes=attributes)
     return SessionDescription(
-        Origin(username.decode(), session_id.decode(), version.decode(), origin.decode()),
-        name.decode(),
-        Connection(address.decode()),
-        (timing.decode(),),
+        Origin(username, session_id, version, origin),
+        name,
+        Connection(address),
+        (timing,),
         media=(media,),
     )
 
 
 @lru_cache(maxsize=512)
-def _plain_stream(stream: bytes) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
+def _plain_stream(stream: str) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
     """The formats and attributes of a plain stream."""
-    formats, _, rest = stream.partition(b"\r\n")
-    _, attributes, _ = _stream_lines(rest.replace(b"\r\n", b"\n"))
-    return tuple(text(formats).split()), attributes
+    formats, _, rest = stream.partition("\r\n")
+    _, attributes, _ = _stream_lines(octets(rest).replace(b"\r\n", b"\n"))
+    return tuple(formats.split()), attributes
 
 
 def _sections(data: bytes) -> tuple[Lines, tuple[Media, ...]]:

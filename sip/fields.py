@@ -75,6 +75,14 @@ Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]
 """The first value of each field by its name, and all values of those that stand several times."""
 
 
+def index_again(head: bytes) -> Index:
+    """The index of a head that was read by its plain lines before."""
+    parts = split_plainly(head)
+    values = dict(zip(map(known_name, parts[NAMES]), parts[VALUES]))  # noqa: B905 - of one list
+    plain = 3 * len(values) + 1 == len(parts)
+    return values, None if plain else repeated_plainly(values, parts)
+
+
 def repeated_plainly(
     indexed: dict[bytes, bytes], parts: list[bytes]
 ) -> dict[bytes, list[bytes]] | None:

@@ -20,6 +20,8 @@ _PLAIN_VALUE = re.compile(rb'[^;,"<>=\\\s\x00-\x1f\x7f]+')
 """Values that :data:`grammar.parameter` reads without quotes."""
 _ESCAPED = re.compile(rb'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 _SPACES = re.compile(rb"[ \t]+")
+MAX_CONTACTS = 64
+"""More than a line may register; each is read as a whole."""
 
 
 class CSeq(NamedTuple):
@@ -80,6 +82,17 @@ class NameAddr(Struct, frozen=True, gc=False):
         if self.display_name is not None:
             name = quote(self.display_name) + b" "
         return b"%s<%s>%s" % (name, bytes(self.uri), write_params(self.params))
+
+
+def read_contacts(elements: list[bytes]) -> list[NameAddr]:
+    """The values of a Contact field from its elements; "*" gives none.
+
+    Raises:
+        ParseError: 400.
+    """
+    if len(elements) > MAX_CONTACTS:
+        raise ParseError("Too many contacts")
+    return [] if elements == [b"*"] else NameAddr.parse_list(elements)
 
 
 def plain_name_addr(value: bytes) -> re.Match[bytes] | None:

@@ -17,16 +17,13 @@ from typing import TYPE_CHECKING
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import Field, breaks, index, write, write_request
+from sip.fields import Field, breaks, index, index_again, write, write_request
 from sip.grammar import MAGIC_COOKIE, octets, text
-from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
+from sip.headers import CSeq, NameAddr, Via, plain_name_addr, read_contacts, split_list
 from sip.uri import MAX_URI_BYTES, Uri
 
 MAX_MESSAGE_BYTES = 65_535
 """A UDP datagram can't be longer; a stream needn't be."""
-MAX_CONTACTS = 64
-"""More than a line may register; each is read as a whole."""
-
 # Forms that nearly every message has; what doesn't match is read by the full grammar.
 PLAIN_VIA_BRANCH = (
     rb"SIP/2\.0/[A-Z]+ [0-9A-Za-z.\-\[\]:]+(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
@@ -131,7 +128,8 @@ class Message:
     # Raw values
 
     def _read_values(self) -> dict[bytes, bytes]:
-        values, self.repeated = index(self.raw.partition(b"\r\n\r\n")[0].split(b"\r\n"))
+        head = self.raw.partition(b"\r\n\r\n")[0]
+        values, self.repeated = index_again(head) if self.proven else index(head.split(b"\r\n"))
         return values
 
     def _read_repeated(self) -> dict[bytes, list[bytes]] | None:
@@ -345,17 +343,6 @@ class Message:
         return self.raw
 
 
-def read_contacts(elements: list[bytes]) -> list[NameAddr]:
-    """The values of a Contact field from its elements; "*" gives none.
-
-    Raises:
-        ParseError: 400.
-    """
-    if len(elements) > MAX_CONTACTS:
-        raise ParseError("Too many contacts")
-    return [] if elements == [b"*"] else NameAddr.parse_list(elements)
-
-
 @lru_cache(maxsize=256)  # every message of a phone allows and supports the same
 def _tags(value: bytes) -> frozenset[bytes]:
     return frozenset(map(bytes.lower, split_list(value)))
@@ -378,12 +365,14 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("max_forwards", "method", "raw_uri", "transaction_key", "uri")
+    __slots__ = ("max_forwards", "method", "raw_uri", "stamped_via", "transaction_key", "uri")
 
     uri: Uri
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
     max_forwards: int | None
     """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
+    stamped_via: bytes | None
+    """The line of its topmost Via as :meth:`stamp_source` left it; None if that changed nothing."""
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
@@ -392,6 +381,17 @@ class Request(Message):
         self.method = method
         self.raw_uri = raw_uri
         self.proven = False
+
+    def _read_values(self) -> dict[bytes, bytes]:
+        values = super()._read_values()
+        if self.stamped_via is not None:
+            values[b"via"] = self.stamped_via
+            if self.repeated is not None and b"via" in self.repeated:
+                self.repeated[b"via"][0] = self.stamped_via
+        return values
+
+    def _read_stamped_via(self) -> None:
+        return None
 
     def _read_max_forwards(self) -> int | None:
         return self._number(b"max-forwards", 255)
@@ -463,7 +463,7 @@ class Request(Message):
         elif self.sent_by[0] == host:
             return
         value = b"%s;received=%s" % (value, host.encode("ascii"))
-        self.values[b"via"] = value
+        self.values[b"via"] = self.stamped_via = value
         if self.repeated is not None:
             self._replace_via(value)
 
@@ -481,7 +481,7 @@ class Request(Message):
 
     def _replace_via(self, value: bytes) -> None:
         """Put another in the place of the topmost Via's line."""
-        self.values[b"via"] = value
+        self.values[b"via"] = self.stamped_via = value
         if self.repeated is not None and b"via" in self.repeated:
             self.repeated[b"via"][0] = value
 

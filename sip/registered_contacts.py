@@ -11,8 +11,8 @@ from msgspec import Struct
 from sip import grammar
 from sip.errors import ParseError
 from sip.grammar import octets
-from sip.headers import NameAddr, split_list
-from sip.message import Request, read_contacts
+from sip.headers import NameAddr, read_contacts, split_list
+from sip.message import Request
 from sip.uri import Uri
 
 MAX_CONTACT_BYTES = 512

@@ -366,6 +366,17 @@ def test_a_message_that_was_compacted_has_the_same_fields(data):
     assert kept.get_all(b"via") == whole_one.get_all(b"via")
 
 
+@pytest.mark.parametrize("name", ["a request", "a request by way of a proxy"])
+def test_the_answer_to_a_request_that_was_compacted_names_the_source_all_the_same(name):
+    data = whole(name).replace(b"branch=z9hG4bKp.1", b"rport;branch=z9hG4bKp.1")
+    request = plain.read_plain(data)
+    request.stamp_source("198.51.100.9", 5070)
+    first = request.write_response(180, None, "t", (), b"")
+    plain.compact(request)
+    assert request.write_response(180, None, "t", (), b"") == first
+    assert b";rport=5070" in first and b";received=198.51.100.9\r\n" in first
+
+
 def test_a_message_that_is_plain_but_for_one_value_is_not_proven():
     data = whole("a request").replace(b"CSeq: 2 INVITE", b"CSeq: 2 BYE")
     message = plain.read_plain(data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -78,8 +77,7 @@ _kept = attrgetter(
 def stored(dialog: Dialog, authenticates: bool) -> StoredDialog:
     """A dialog as it stands now."""
     call_id = dialog.call_id.encode("utf-8", "surrogateescape")
-    facts: list[Any] = [call_id, *_kept(dialog), authenticates]  # read at once, each with its type
-    return StoredDialog(*facts)
+    return StoredDialog(*(call_id, *_kept(dialog), authenticates))
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -53,6 +53,7 @@ from billing.stores import (
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.definitions import define
 from billing.stores.failure import cause_of, explained
+from billing.stores.idle_connections import try_rested
 from billing.stores.paging import Page, containing, newest_first
 from billing.stores.residents import Residents
 from billing.stores.schema import metadata
@@ -121,8 +122,7 @@ class Store:
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         if url.startswith("postgresql:"):
             url = url.replace("postgresql:", "postgresql+psycopg:", 1)
-            # A server that was started anew is no error, and one that is gone is noticed.
-            options = {"pool_pre_ping": True, "connect_args": _patience(url)}
+            options = {"connect_args": _patience(url)}
         try:
             self.engine: Engine = create_engine(url, **options)
         except ImportError:
@@ -139,6 +139,7 @@ class Store:
             self._reader = self.engine.execution_options(reading=True)
             self._sqlite_writer = SqliteWriter(self.engine)
         else:
+            try_rested(self.engine)
             # All of a report is of one moment, as it is with SQLite.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
 

@@ -79,6 +79,7 @@ class SharedBindings:
         log: Log,
     ) -> None:
         self._engine = engine
+        self._reader = binding_rows.reader(engine)
         self._node = node
         self._registrar = registrar
         self._bus = bus
@@ -181,7 +182,7 @@ class SharedBindings:
                 versions[login] = held.version
             try:
                 found = await self._run(
-                    binding_rows.read, self._engine, logins, self._wall_seconds()
+                    binding_rows.read, self._reader, logins, self._wall_seconds()
                 )
             except SQLAlchemyError as error:
                 self._log.error("phones of other nodes can't be read", why=str(error))

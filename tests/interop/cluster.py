@@ -122,7 +122,7 @@ class Cluster:
         """End the edge and all nodes."""
         if self.edge is not None:
             self.edge.terminate()
-            self.edge.wait(10)
+            self.edge.wait(30)
         for board in self.nodes.values():
             if board.process is not None:
                 board.stop()

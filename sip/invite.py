@@ -22,7 +22,7 @@ from sip.reliable import ReliableReceiver, ReliableSender, Supported
 from sip.session_timer import longer_interval
 from sip.stack import Stack, WrittenResponse
 from sip.transaction import T1, T2, TIMEOUT
-from sip.transaction_layer import ClientTransaction, ServerTransaction
+from sip.transaction_layer import EARLY_SECONDS, ClientTransaction, ServerTransaction
 
 MAX_ATTEMPTS = 2
 """A peer that challenges for ever, or always wants a longer session interval, gets this many
@@ -257,6 +257,8 @@ class IncomingInvite(Struct, eq=False):
     offered: bool
     """True if the INVITE carries an offer."""
     _interval: float = T1
+    _gives_up_at: float = 0.0
+    """When our 2xx is repeated no more (monotonic seconds)."""
     _success: WrittenResponse | None = None
     _supported: Supported | None = None
     _reliable: ReliableSender | None = None
@@ -313,9 +315,8 @@ class IncomingInvite(Struct, eq=False):
             self._success = response
             if self._reliable is not None and self._reliable.defers(response):
                 return
-            timers = self._session.stack.timers
-            timers.arm(T1, now, _repeat_success, self)
-            timers.arm(TIMEOUT, now, _give_up, self)
+            self._gives_up_at = now + TIMEOUT
+            self._session.stack.timers.arm(T1, now, _repeat_success, self)
         else:
             self._success = self._reliable = None
         self.transmit(response, now)
@@ -380,22 +381,18 @@ class IncomingInvite(Struct, eq=False):
 
     def repeat(self, now: float) -> None:
         """Retransmit the 2xx until its ACK comes (section 13.3.1.4)."""
-        if self._success is None:
+        if self._success is None or self._session is None:
+            return
+        left = self._gives_up_at - now
+        if left < EARLY_SECONDS:  # no ACK came within 64*T1: the session is over
+            self._success = None
+            self._session.invite_unacknowledged(now)
             return
         self.transmit(self._success, now)
         self._interval = min(2 * self._interval, T2)
-        self.arm(self._interval, now, _repeat_success, self)
-
-    def give_up(self, now: float) -> None:
-        """No ACK came within 64*T1: the session is over (section 13.3.1.4)."""
-        if self._success is not None and self._session is not None:
-            self._success = None
-            self._session.invite_unacknowledged(now)
+        last = left < T1 + EARLY_SECONDS
+        self.arm(T1 if last else self._interval, now, _repeat_success, self)
 
 
 def _repeat_success(invite: IncomingInvite, now: float) -> None:
     invite.repeat(now)
-
-
-def _give_up(invite: IncomingInvite, now: float) -> None:
-    invite.give_up(now)

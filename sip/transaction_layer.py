@@ -21,6 +21,7 @@ from sip.transaction import (
     RESPONSE_INPUTS,
     SERVER,
     T1,
+    TIMEOUT,
     Action,
     Input,
     State,
@@ -33,6 +34,9 @@ _PLAIN_TOP_VIA = re.compile(
     rb"branch=(z9hG4bK[0-9A-Za-z.\-_]+)[;\r]"
 )
 """As nearly all senders write it."""
+_GIVE_UP = {Input.A: Input.B, Input.E: Input.F}
+EARLY_SECONDS = 0.001
+"""A sum of intervals may miss the time-out by so much."""
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
 
 MAX_UDP_REQUEST_BYTES = 1_300
@@ -83,6 +87,8 @@ class ClientTransaction(Struct, eq=False):
     flow: Flow
     message: bytes
     user: ClientUser | None
+    gives_up_at: float
+    """When timer B or F fires (monotonic seconds)."""
     repeats: int = 0
     fallback: Flow | None = None
     """The UDP flow for a request that was too large for UDP, if nothing answers by TCP (RFC 3261
@@ -137,7 +143,7 @@ class TransactionLayer:
         self._via = via
         self._udp_only: dict[Address, float] = {}
         """Peers that took no stream, and until when they aren't asked again."""
-        self._sent: dict[tuple[bool, bool], tuple[Machine, State, tuple[Arm, ...]]] = {}
+        self._sent: dict[tuple[bool, bool], tuple[Machine, State, Arm]] = {}
         """How a request of ours begins, by whether it is an INVITE and its transport reliable."""
         self._came: dict[tuple[bool, bool], tuple[Machine, State]] = {}
         """The same of a peer's request."""
@@ -149,11 +155,13 @@ class TransactionLayer:
     def _begin(
         self, invite: bool, reliable: bool, arms: dict[Input, Arm], client: Table, server: Table
     ) -> None:
-        first = (Input.A, Input.B) if invite else (Input.E, Input.F)
+        # Over UDP the repetitions end with the time-out: mostly the first of them finds the request
+        # answered, and a timer of 32 s would hold it for nothing.
+        repeat, give_up = (Input.A, Input.B) if invite else (Input.E, Input.F)
         self._sent[invite, reliable] = (
             _machine(client, arms),
             State.CALLING if invite else State.TRYING,
-            tuple([arms[timer] for timer in first if timer in arms]),
+            arms[give_up if reliable else repeat],
         )
         state = State.PROCEEDING if invite else State.TRYING
         self._came[invite, reliable] = _machine(server, arms), state
@@ -169,22 +177,50 @@ class TransactionLayer:
         def fire(transaction: Transaction, now: float) -> None:
             self._step(transaction, timer, now)
 
-        first = self._timers.armer(T1, fire)
-
-        def arm_by_repeats(transaction: Transaction, now: float) -> None:
-            if not transaction.repeats:
-                first(transaction, now)
-                return
-            seconds = duration(timer, transaction.state, transaction.repeats, reliable)
-            if seconds is not None:
-                self._timers.arm(seconds, now, fire, transaction)
-
         if timer in _RETRANSMIT:
-            return None if reliable else arm_by_repeats
+            return None if reliable else self._repeating(timer)
         if timer not in FIXED_SECONDS:
             return None
         seconds = duration(timer, State.COMPLETED, 0, reliable)
         return self._timers.armer(seconds, fire) if seconds else fire
+
+    def _repeating(self, timer: Input) -> Arm:
+        """Arms timer A, E or G; instead of one that would fire behind B or F, it waits for those in
+        steps of T1."""
+
+        def has_ended(transaction: Transaction, now: float) -> bool:
+            """True if B or F was due, and has fired."""
+            if not isinstance(transaction, ClientTransaction):
+                return False
+            if now < transaction.gives_up_at - EARLY_SECONDS:
+                return False
+            self._step(transaction, _GIVE_UP[timer], now)
+            return True
+
+        def wait(transaction: Transaction, now: float) -> None:
+            if not has_ended(transaction, now):
+                arm_wait(transaction, now)
+
+        def fire(transaction: Transaction, now: float) -> None:
+            if not has_ended(transaction, now):
+                self._step(transaction, timer, now)
+
+        arm_first, arm_wait = self._timers.armer(T1, fire), self._timers.armer(T1, wait)
+
+        def arm(transaction: Transaction, now: float) -> None:
+            if not transaction.repeats:
+                arm_first(transaction, now)
+                return
+            seconds = duration(timer, transaction.state, transaction.repeats, False)
+            assert seconds is not None
+            if isinstance(transaction, ClientTransaction) and (
+                now + seconds > transaction.gives_up_at + EARLY_SECONDS
+            ):
+                arm_wait(transaction, now)
+            else:
+                self._timers.arm(seconds, now, fire, transaction)
+
+        return arm
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -196,24 +232,22 @@ class TransactionLayer:
     ) -> ClientTransaction:
         """Send a request whose topmost Via carries a branch of our own."""
         invite, reliable = request.method == "INVITE", flow.transport != "udp"
-        machine, state, arms = self._sent[invite, reliable]
+        machine, state, arm = self._sent[invite, reliable]
         key, message = (request.branch, request.method), request.raw
-        transaction = ClientTransaction(machine, state, key, request, flow, message, user)
+        ends_at = now + TIMEOUT
+        transaction = ClientTransaction(machine, state, key, request, flow, message, user, ends_at)
         self._clients[key] = transaction
         if len(message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
-            arms = self._enlarge(transaction, self.enlarge, now)
+            arm = self._enlarge(transaction, self.enlarge, now)
         self._unsent.append((transaction.message, transaction.flow))
         if transaction.flow.transport != "udp":
             self._note_connection(transaction)
-        for arm in arms:
-            arm(transaction, now)
+        arm(transaction, now)
         return transaction
 
-    def _enlarge(
-        self, transaction: ClientTransaction, enlarge: Enlarge, now: float
-    ) -> tuple[Arm, ...]:
+    def _enlarge(self, transaction: ClientTransaction, enlarge: Enlarge, now: float) -> Arm:
         """Send a big request by a stream, if its peer may take it so (RFC 3261 section 18.1.1); the
-        timers that it begins with."""
+        timer that it begins with."""
         udp = transaction.flow
         stream = enlarge(udp)
         if stream is None or self._udp_only.get(udp.remote, 0.0) > now:
@@ -229,18 +263,18 @@ class TransactionLayer:
         self._udp_only[udp.remote] = now + UDP_ONLY_SECONDS
         self._forget_connection(transaction)
         transaction.fallback = None
-        repeat, _give_up = self._readdress(transaction, udp)
+        arm = self._readdress(transaction, udp)
         self._unsent.append((transaction.message, udp))
-        repeat(transaction, now)
+        arm(transaction, now)
 
-    def _readdress(self, transaction: ClientTransaction, flow: Flow) -> tuple[Arm, ...]:
+    def _readdress(self, transaction: ClientTransaction, flow: Flow) -> Arm:
         request = transaction.request
         request.send_by(self._via(flow, request))
         transaction.flow = flow
         transaction.message = bytes(request)
         invite = request.method == "INVITE"
-        transaction.machine, _, arms = self._sent[invite, flow.reliable]
-        return arms
+        transaction.machine, _, arm = self._sent[invite, flow.reliable]
+        return arm
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Take a response; True if it belonged to a transaction (RFC 3261 section 17.1.3)."""

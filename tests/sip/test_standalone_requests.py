@@ -53,6 +53,20 @@ def test_its_final_answer_is_told_once(status):
     assert len(heard) == 1 and len(talk.alice.stack.layer) == 0
 
 
+def test_a_provisional_answer_slows_the_repetitions_but_not_the_end():
+    talk = Conversation()
+    _, heard = ask(talk)
+    answer(talk, 100)
+    talk.run(31.95 - (talk.now - 100.0))
+    hear(talk)
+    assert heard == []
+    sent = [line.split()[0] for line in talk.trace if "A>B" in line]
+    assert sent == ["0", "0.5", "4.5", "8.5", "12.5", "16.5", "20.5", "24.5", "28.5"]
+    talk.run(0.1)
+    hear(talk)
+    assert [reply.status for reply in heard] == [408]
+
+
 def test_nobody_answers_for_32_seconds():
     talk = Conversation()
     talk.drop = lambda label: True

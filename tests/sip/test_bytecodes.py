@@ -128,7 +128,7 @@ def test_a_call_between_two_user_agents():
     spent = count(lambda: call(talk))
     assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "HungUp"
     ours = {name: n for name, n in spent.items() if not name.startswith("Conversation.")}
-    assert sum(ours.values()) <= 8_290, (sum(ours.values()), spent.most_common(12))
+    assert sum(ours.values()) <= 8_200, (sum(ours.values()), spent.most_common(12))
 
 
 class Wire:

@@ -119,8 +119,10 @@ def _read_request(
         needed = b"\n".join((*_OF_REQUEST(values), values.get(b"contact", b""), start))
     except KeyError:
         return _unproven_request(data, body, start, values, repeated)
-    found = _REQUEST.fullmatch(needed.decode("utf-8", "surrogateescape"))
-    if found is None or len(needed) > MAX_URI_BYTES:  # a URI as long as that is refused
+    found = None
+    if len(needed) <= MAX_URI_BYTES:  # a URI longer than that is refused, and no plain line is
+        found = _REQUEST.fullmatch(needed.decode("utf-8", "surrogateescape"))
+    if found is None:
         return _unproven_request(data, body, start, values, repeated)
     (
         host, port, branch, hops, number, method, call_id,
@@ -181,8 +183,10 @@ def _read_response(
         needed = b"\n".join((*_OF_RESPONSE(values), values.get(b"contact", b""), start))
     except KeyError:
         return _unproven_response(data, body, start, values, repeated)
-    found = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
-    if found is None or len(needed) > MAX_URI_BYTES:
+    found = None
+    if len(needed) <= MAX_URI_BYTES:
+        found = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
+    if found is None:
         return _unproven_response(data, body, start, values, repeated)
     branch, number, method, call_id, from_tag, to_tag, target, status, reason = _RESPONSE_VALUES(
         found

@@ -331,8 +331,10 @@ class TransactionLayer:
         self._step(invite, Input.ACK, now)
 
     def is_merged(self, request: Request) -> bool:
-        """True if the same request came by another path (RFC 3261 section 8.2.2.2)."""
-        return _merge_key(request) in self._merged
+        """True if the same request came by another path (RFC 3261 section 8.2.2.2), and wasn't
+        refused there with 503: then a proxy may ask again, by another node."""
+        other = self._merged.get(_merge_key(request))
+        return other is not None and not (other.message or b"").startswith(b"SIP/2.0 503 ")
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""

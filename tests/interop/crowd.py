@@ -217,6 +217,7 @@ class Crowd:
         self.slowest_answer_seconds = 0.0
         self._count = itertools.count(1)
         self._cseq: Counter[str] = Counter()
+        self._registering: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -254,7 +255,10 @@ class Crowd:
             for phone in itertools.cycle(self.phones):
                 if self._stopping:
                     return
-                yield self.register(phone)
+                # A phone waits for its answer before it registers again.
+                many = 2 * len(self._registering) > len(self.phones)
+                if many or phone.login not in self._registering:
+                    yield self.register(phone)
 
         self._spawn(self._paced(calls_a_second, calls()))
         self._spawn(self._paced(registrations_a_second, registrations()))
@@ -303,10 +307,12 @@ class Crowd:
                 call, self._cseq[phone.login], f"{given}Expires: 3600\r\n",
             )  # fmt: skip
 
+        self._registering.add(phone.login)
         final = await ask("")
         if _status(final) == 401:
             assert final is not None
             final = await ask(credentials(final, phone.login, "REGISTER", f"sip:{DOMAIN}"))
+        self._registering.discard(phone.login)
         kind = _kind(final)
         self.registrations[kind] += 1
         if kind != "200":

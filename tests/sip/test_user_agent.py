@@ -227,6 +227,21 @@ def test_the_same_invite_by_another_path_is_482_while_the_first_lives(door):
     assert door.asked() == ["INVITE"]
 
 
+@pytest.mark.parametrize("status, again", [(503, None), (486, 482)])
+def test_an_invite_that_was_refused_with_503_may_come_by_another_path(door, status, again):
+    talk = door.talk
+    talk.call()
+    b = talk.take()
+    talk.run(0.1)
+    other = bytes(b.incoming.request).replace(b"branch=z9hG4bK", b"branch=z9hG4bKother")
+    b.reject(status, talk.now)
+    talk.run(0.1)
+    door.agent.events()
+    answer = door.knock(other)
+    assert (answer and answer.status) == again
+    assert door.asked() == (["INVITE"] if again is None else [])
+
+
 def test_a_refusal_keeps_nothing_and_repeats_itself_exactly(door):
     data = request("INVITE", Require=b"x")
     answers = {bytes(door.knock(data)) for _ in range(5)}

@@ -227,7 +227,7 @@ def test_the_same_invite_by_another_path_is_482_while_the_first_lives(door):
     assert door.asked() == ["INVITE"]
 
 
-@pytest.mark.parametrize("status, again", [(503, None), (486, 482)])
+@pytest.mark.parametrize(("status", "again"), [(503, None), (486, 482)])
 def test_an_invite_that_was_refused_with_503_may_come_by_another_path(door, status, again):
     talk = door.talk
     talk.call()

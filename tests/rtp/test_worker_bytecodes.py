@@ -8,6 +8,7 @@ import select
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,8 +29,11 @@ FORMATS = Formats("PCMU", 0, 101, received=((9, "G722"), (0, "PCMU"), (101, "TEL
 
 
 @pytest.fixture
-def worker():
-    """A worker whose turns the test takes, and the switch's end of its control socket."""
+def worker(monkeypatch):
+    """A worker whose turns the test takes, and the switch's end of its control socket. Time stands
+    still, so that no deadline falls into a call."""
+    still = SimpleNamespace(monotonic=lambda: 1000.0, sleep=lambda seconds: None)
+    monkeypatch.setattr("rtp.worker_loop.time", still)
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here.setblocking(False)
     epoll = select.epoll()

@@ -89,7 +89,7 @@ class Stack:
         refusal_key = blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
         self.unsent: deque[tuple[bytes, Flow]] = deque()
-        """Messages to write, in order, each with its flow; who writes takes them out."""
+        """Messages to write, in order, each with its flow; the endpoint takes them out."""
         self._vias: dict[Flow, bytes] = {}
         self._contacts: dict[tuple[Flow, bool], bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
@@ -103,7 +103,7 @@ class Stack:
         self.wheel = TimerWheel(self.timers)
         self.layer = TransactionLayer(self.unsent, self.timers, self._via_again)
         self.tap: Tap | None = None
-        """Called by who reads and writes messages."""
+        """Sees each message; the endpoint calls it."""
 
     # Answers
 

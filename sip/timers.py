@@ -29,8 +29,8 @@ class Timers:
         self.next = math.inf
         """The deadline of the timer that is due first; infinite if none is armed."""
         self.on_sooner: Callable[[float], None] = lambda deadline: None
-        """Called with the deadline of a timer that is armed before all others, so that who waits
-        for the next one need not ask after each message."""
+        """Called with the deadline of a timer that comes before all others, so that the endpoint
+        need not ask for the next one after each message."""
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))

@@ -100,7 +100,7 @@ class UserAgent:
     ) -> None:
         self._max_sessions = max_sessions
         self.untold: deque[Event] = deque()
-        """Events, in order; who tells them takes them out."""
+        """Events, in order; the endpoint takes them out."""
         self._tell: Callable[[Event], None] = self.untold.append
         self._dialogs: Dialogs[Session] = Dialogs()
         self.stack = Stack(

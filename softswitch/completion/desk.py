@@ -139,7 +139,7 @@ class CompletionDesk:
         if isinstance(call, PlacedCall):
             self._placed_over(call)
         if not self.queue and call.legs.state.diverted_as is None:
-            return  # mostly: nobody waits for anybody, and no request is to be made
+            return  # as mostly: no caller waits, and no request is to be made
         caller, callee = call.line_of("a"), call.line_of("b")
         if end.status == 200 and caller is not None:
             self._reached(call, caller, callee)

@@ -110,7 +110,7 @@ def test_an_open_page_of_a_line_shows_what_its_phone_has_set(
         try:
             phone.until("registered")
             phone.go()
-            page.locator("#now dt", has_text="Do not disturb").wait_for(timeout=10_000)
+            page.locator("#now dt", has_text="Do not disturb").wait_for(timeout=30_000)
         finally:
             phone.close()
         while portal.command("call", "list"):  # until the announcement is over

@@ -45,17 +45,16 @@ class ControlChannel:
             try:
                 self._channel.send(self._backlog[0])
             except BlockingIOError:
-                if not self._blocked:
-                    self._block(True)
+                self._block(True)
                 return
             except OSError:
                 self._backlog.clear()  # the switch is gone, which the next read says, too
             else:
                 self._backlog.popleft()
-        if self._blocked:
-            self._block(False)
+        self._block(False)
 
     def _block(self, blocked: bool) -> None:
-        self._blocked = blocked
-        out = select.EPOLLOUT if blocked else 0
-        self._epoll.modify(self.fd, select.EPOLLIN | out)
+        if blocked != self._blocked:
+            self._blocked = blocked
+            out = select.EPOLLOUT if blocked else 0
+            self._epoll.modify(self.fd, select.EPOLLIN | out)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 from served import Browserless, Served, free_port, token
 from test_in_a_browser import opened
 
 from softswitch.cli.demo import PHONE
 
 if TYPE_CHECKING:
-    import pytest
-from playwright.sync_api import Browser
+    from playwright.sync_api import Browser
 
 ANA, BEKA, CIRA = "+995322000001", "+995322000002", "+995322000003"
 BERLIN = "+49301234500"

@@ -104,6 +104,7 @@ class MediaWorkers:
                     batch_from=settings.batch_from,
                     certificate=settings.certificate,
                     ice_tcp_port=ice_tcp_port_of(settings, worker),
+                    niceness=settings.niceness,
                 ),
                 settings.hung_seconds,
                 self._silent,

@@ -56,6 +56,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
         certificate: for browsers; None: a side can't be one.
         ice_tcp_port: TCP port on which browsers that get no UDP through connect; None: there is
             none.
+        niceness: nice level to work at, where the system allows it; 0: as the switch's.
     """
 
     address: str
@@ -70,6 +71,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
     batch_from: int | None = None
     certificate: Certificate | None = None
     ice_tcp_port: int | None = None
+    niceness: int = 0
 
 
 class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -99,6 +99,7 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
         interfaces: on which the kernel's program is.
         refused: why the last direction that wasn't handed to the kernel wasn't.
         relays_by: "io_uring" or "epoll", by which the worker passes on.
+        niceness: nice level that it works at.
     """
 
     sessions: int
@@ -114,6 +115,7 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
     interfaces: tuple[str, ...]
     refused: str
     relays_by: str
+    niceness: int = 0
 
 
 class TickFigures(msgspec.Struct, tag=64, array_like=True, frozen=True, gc=False):

@@ -81,6 +81,7 @@ class MediaSettings:
         certificate: by which browsers know us; None: there are none.
         ice_tcp_port: of the first worker, for browsers that get no UDP through; each further worker
             has the next one. None: there is none.
+        niceness: nice level of the workers, where the system allows it; 0: as the switch's.
     """
 
     latch_seconds: float = 3.0
@@ -92,6 +93,7 @@ class MediaSettings:
     batch_from: int | None = BATCH_FROM
     certificate: Certificate | None = None
     ice_tcp_port: int | None = None
+    niceness: int = 0
 
 
 class MediaSession:

@@ -6,8 +6,10 @@ Started by :mod:`rtp.client` as ``python -m rtp.worker --fd N``; ends when its c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import gc
+import os
 import random
 import resource
 import select
@@ -43,6 +45,7 @@ def serve(channel: socket.socket) -> None:
     if start is None:
         return
     raise_file_limit()
+    raise_priority(start.niceness)
     keep_memory()
     epoll = select.epoll()
     control = ControlChannel(channel, epoll)
@@ -78,6 +81,14 @@ def raise_file_limit() -> None:
     """Allow as many sockets as the system lets us: each call takes four."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def raise_priority(niceness: int) -> None:
+    """Have the scheduler prefer this process to others, as far as the system lets us: a packet that
+    waits for a busy processor is a gap in what somebody hears."""
+    if niceness:
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, niceness)
 
 
 def keep_memory() -> None:

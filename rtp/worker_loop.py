@@ -148,8 +148,7 @@ class Worker:
 
     def _turn(self) -> None:
         """Wait, forward what came, then see to everything else."""
-        timeout = self._timeout(time.monotonic())
-        events = self._epoll.poll(timeout, MAX_EVENTS)
+        events = self._epoll.poll(self._timeout(time.monotonic()), MAX_EVENTS)
         now = time.monotonic()
         self._ticks = len(events) >= TICK_FROM_PACKETS
         self._tick_seconds = TICK_SECONDS
@@ -421,6 +420,7 @@ class Worker:
             interfaces=tuple(fast_path.interfaces),
             refused=fast_path.refused,
             relays_by="epoll" if self._ring is None else "io_uring",
+            niceness=os.getpriority(os.PRIO_PROCESS, 0),
         )
 
     def _housekeep(self, now: float) -> None:

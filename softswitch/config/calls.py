@@ -30,6 +30,9 @@ class MediaSection(Section):
     """Forwarding by the kernel of packets that need no processing, where the system allows it."""
     io_uring: Literal["auto", "off"] = "auto"
     """Relaying of many calls by io_uring in each worker, where the kernel has it."""
+    niceness: Annotated[int, Field(ge=-20, le=0)] = -10
+    """Nice level of the workers, where the system allows it (root, CAP_SYS_NICE or systemd's
+    LimitNICE): below 0 sound goes before the machine's other work. 0: that of the switch."""
     silence_seconds: Seconds = 60
     """A call without RTP from either side for this long is ended."""
     hold_silence_seconds: Seconds = 300

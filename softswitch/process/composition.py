@@ -184,6 +184,7 @@ def media_settings(config: Config, wall_ms: int) -> MediaSettings:
         BATCH_FROM if media.io_uring == "auto" else None,
         certificate,
         media.ice_tcp_port,
+        media.niceness,
     )
 
 

@@ -46,6 +46,7 @@ def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Ro
         "kernel_lanes": status.kernel_lanes,
         "relay_lanes": status.relay_lanes,
         "relays_by": status.relays_by,
+        "niceness": status.niceness,
         "interfaces": ",".join(status.interfaces),
         "ports_in_use": status.ports_in_use,
         "ports_resting": status.ports_resting,

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -403,3 +405,26 @@ def test_a_hundred_calls_at_once():
         assert media.sessions == 0
 
     with_workers(story, pairs=300, workers=3)
+
+
+def allowed(niceness):
+    """The nice level that a process of ours can have, if it asks for this one."""
+    asks = f"import os; os.setpriority(os.PRIO_PROCESS, 0, {niceness})"
+    ended = subprocess.run([sys.executable, "-c", asks], stderr=subprocess.DEVNULL, check=False)
+    return os.getpriority(os.PRIO_PROCESS, 0) if ended.returncode else niceness
+
+
+@pytest.mark.parametrize("niceness", [0, -7])
+def test_the_scheduler_prefers_a_worker_as_far_as_the_system_lets_it(niceness):
+    expected = allowed(niceness) if niceness else os.getpriority(os.PRIO_PROCESS, 0)
+
+    async def story():
+        media = MediaWorkers(HOST, port_range(4), 1, MediaSettings(niceness=niceness))
+        await media.start()
+        try:
+            ((_, status),) = await media.statuses()
+            assert status.niceness == expected
+        finally:
+            await media.close()
+
+    asyncio.run(story())

@@ -37,6 +37,7 @@ from softswitch.operations.installation.check_media import (
     fast_path,
     held_ports,
     shared_ports_note,
+    sound_priority,
     sound_ticks,
 )
 from softswitch.operations.installation.check_portal import portal
@@ -75,6 +76,7 @@ def check(config: Config) -> list[Row]:
     rows += [
         fast_path(config, running),
         sound_ticks(config, running),
+        sound_priority(config, running),
         browsers(config, dtls.AVAILABLE),
         codecs(config.media.transcode, OWN_NAMES),
         _prompts(config),

@@ -65,6 +65,7 @@ class _Worker(msgspec.Struct):
     ticks: int = 0
     late_p99_ms: float = 0.0
     late_p999_ms: float = 0.0
+    niceness: int = 0
 
 
 def _ready_workers(config: Config) -> list[_Worker]:
@@ -107,6 +108,29 @@ def sound_ticks(config: Config, running: bool) -> Row:
             check,
         )
     return _row(True, late, check)
+
+
+def sound_priority(config: Config, running: bool) -> Row:
+    """The media workers' nice level: ok if sound goes before the machine's other work."""
+    check = "sound priority"
+    wanted = config.media.niceness
+    if wanted == 0:
+        return _row(None, "that of the switch, by [media] niceness = 0", check)
+    if not running:
+        return _row(None, "known while the switch runs", check)
+    try:
+        ready = _ready_workers(config)
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error), check)
+    worst = max((worker.niceness for worker in ready), default=wanted)
+    if worst > wanted:
+        return _row(
+            None,
+            f"nice {worst}, not {wanted} ([media] niceness): a busy machine delays sound; root,"
+            f" CAP_SYS_NICE or systemd's LimitNICE={wanted} allow it",
+            check,
+        )
+    return _row(True, f"nice {worst}: sound goes before the machine's other work", check)
 
 
 EXTRAS = {"G722": "pip install softswitch[g722]", "OPUS": "pip install softswitch[opus]"}

@@ -56,6 +56,7 @@ ports = "20000-29999"           # UDP, four for each call
 # address = "198.51.100.7"      # in SDP; default: advertise, or the address of the sockets
 # fast_path = "off"             # default "auto": by the kernel where it can be, see `check`
 # io_uring = "off"              # default "auto": many relayed calls at once by it, where it is
+# niceness = 0                  # default -10: before the machine's other work, see `check`
 # workers = 2                   # processes for sound; one does for some hundred calls
 
 [database]

@@ -7,6 +7,7 @@ from softswitch.operations.installation.check_media import (
     codecs,
     held_ports,
     shared_ports_note,
+    sound_priority,
     sound_ticks,
 )
 from softswitch.process.media_status import status_row
@@ -14,7 +15,7 @@ from softswitch.process.media_status import status_row
 
 def test_a_worker_as_operators_see_it():
     why_not = "tun0: no Ethernet header"
-    status = Status(3, 4, 2, 6, 1, 93, 50, 49, 40, "tcx", ("lo", "eth0"), why_not, "epoll")
+    status = Status(3, 4, 2, 6, 1, 93, 50, 49, 40, "tcx", ("lo", "eth0"), why_not, "epoll", -10)
     assert status_row(77, status) == {
         "worker": 77,
         "state": "ready",
@@ -23,6 +24,7 @@ def test_a_worker_as_operators_see_it():
         "kernel_lanes": 4,
         "relay_lanes": 2,
         "relays_by": "epoll",
+        "niceness": -10,
         "interfaces": "lo,eth0",
         "ports_in_use": 6,
         "ports_resting": 1,
@@ -61,6 +63,15 @@ def test_a_check_without_a_running_switch_says_when_ticks_are_measured(tmp_path)
     row = sound_ticks(config, running=False)
     assert (row["check"], row["ok"]) == ("sound ticks", None)
     assert sound_ticks(config, running=True)["ok"] is False  # it said so, but nobody answers
+
+
+def test_a_check_says_when_sound_waits_for_other_work(tmp_path):
+    text = '[switch]\ndomain = "example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
+    config = parse(text, tmp_path / "softswitch.toml")
+    assert sound_priority(config, running=False)["ok"] is None
+    assert sound_priority(config, running=True)["ok"] is False  # it said so, but nobody answers
+    own = parse(text + "[media]\nniceness = 0\n", tmp_path / "softswitch.toml")
+    assert "niceness = 0" in sound_priority(own, running=True)["detail"]
 
 
 def test_a_check_says_which_ports_the_system_gives_away(tmp_path):

@@ -24,6 +24,9 @@ _DESCRIBED = ("INVITE", "UPDATE", "PRACK")
 _EXTENDING = frozenset({b"require", b"proxy-require", b"content-encoding"})
 _RESTRICTING = _EXTENDING | {b"content-type", b"accept"}
 """Fields that may ask for what we don't know."""
+asks_nothing = _RESTRICTING.isdisjoint
+"""True of the fields of a request that :func:`not_understood` needn't look at, as of nearly all
+but INVITEs."""
 _KNOWN_PARTS = (SDP_TYPE, LOCATION_TYPE)
 """Bodies beside which nothing is refused, whatever their handling."""
 
@@ -36,8 +39,8 @@ def not_understood(request: Request) -> SipError | None:
         ParseError: 400, a multipart body that can't be read.
     """
     values = request.values
-    if _RESTRICTING.isdisjoint(values):
-        return None  # as of nearly all requests but INVITEs
+    if asks_nothing(values):
+        return None
     described = values.get(b"content-type", SDP_TYPE) == values.get(b"accept", SDP_TYPE) == SDP_TYPE
     if described and request.repeated is None and _EXTENDING.isdisjoint(values):
         return None  # as of nearly all INVITEs

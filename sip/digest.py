@@ -56,15 +56,16 @@ _AUTH_PARAM = re.compile(
     rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
     rb"[ \t]*(?:,|\Z)"
 )
-_PLAIN_PARAM = r'(?<![^, ])([a-z]+)=(")?((?(2)[ !#-\[\]-~]*|[!#-+\--~]+))(?(2)")(?:, ?|\Z)'
-"""The usual spelling: no escapes, ASCII, at most one space. It begins behind a comma or a space, so
-that no input makes a search slow."""
 _PLAIN_PARAMS = re.compile(
     r'[ \t]*(?i:digest)[ \t]*(?:(?<![^, ])[a-z]+=(?:"[ !#-\[\]-~]*"|[!#-+\--~]+)(?:, ?|\Z))+'
 )
-_EACH_PLAIN_PARAM = re.compile(_PLAIN_PARAM)
-_NAME_AND_VALUE = itemgetter(0, 2)
-_required = itemgetter("username", "realm", "nonce", "uri", "response")
+"""The usual spelling: no escapes, ASCII, at most one space. Each begins behind a comma or a space,
+so that no input makes a match slow."""
+_EACH_PLAIN_PARAM = re.compile(r'(?<=[, ])([a-z]+)="?((?<=")[^"]*|[^", ]+)')
+"""Name and value of each where all are known to be plain."""
+_REQUIRED = ("username", "realm", "nonce", "uri", "response")
+_each = itemgetter(*_REQUIRED, "qop", "nc", "cnonce", "opaque")
+_NOT_GIVEN: dict[str, str | None] = dict.fromkeys(("qop", "nc", "cnonce", "opaque"))
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 """nc-value = 8LHEX"""
 _EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
@@ -80,18 +81,13 @@ def _parameters(value: bytes) -> dict[str, str]:
     """auth-params after the scheme; a name that stands twice is an error."""
     if len(value) > MAX_CREDENTIALS_BYTES:
         raise ParseError("Malformed credentials")
-    return _plain_parameters(value) or _any_parameters(value)
-
-
-def _plain_parameters(value: bytes) -> dict[str, str] | None:
-    """Scheme and auth-params as nearly every phone writes them; None if :func:`_any_parameters`
-    must read them."""
     plain = value.decode("latin-1")
-    if _PLAIN_PARAMS.fullmatch(plain) is None:
-        return None
-    found = _EACH_PLAIN_PARAM.findall(plain)
-    read = dict(map(_NAME_AND_VALUE, found))
-    return read if len(read) == len(found) else None
+    if _PLAIN_PARAMS.fullmatch(plain) is not None:  # as nearly every phone writes them
+        found = _EACH_PLAIN_PARAM.findall(plain)
+        read = dict(found)
+        if len(read) == len(found):
+            return read
+    return _any_parameters(value)
 
 
 def _any_parameters(value: bytes) -> dict[str, str]:
@@ -146,22 +142,13 @@ class Credentials(Struct, frozen=True, gc=False):
         Raises:
             ParseError: 400; no digest credentials, or incomplete ones.
         """
-        return _read_credentials(value)
-
-
-@lru_cache(maxsize=64)  # who authenticates, and who asks by which nonce, read the same field
-def _read_credentials(value: bytes) -> Credentials:
-    given = _parameters(value)
-    get = given.get
-    name = get("algorithm", "MD5")
-    try:
-        username, realm, nonce, uri, response = _required(given)
-    except KeyError as missing:
-        raise ParseError(f"Credentials without {missing.args[0]}") from None
-    return Credentials(
-        username, realm, nonce, uri, response.lower(), _BY_NAME.get(name) or _algorithm(given),
-        get("qop"), get("nc"), get("cnonce"), get("opaque"),
-    )  # fmt: skip
+        given = _parameters(value)
+        try:
+            username, realm, nonce, uri, response, *optional = _each(_NOT_GIVEN | given)
+        except KeyError as missing:
+            raise ParseError(f"Credentials without {missing.args[0]}") from None
+        algorithm = _BY_NAME.get(given.get("algorithm", "MD5")) or _algorithm(given)
+        return cls(username, realm, nonce, uri, response.lower(), algorithm, *optional)
 
 
 def _response(
@@ -176,13 +163,23 @@ def _response(
     body: bytes,
 ) -> str:
     """request-digest (RFC 7616 section 3.4.1)."""
-    a2 = f"{method}:{uri}"
     if qop == "auth-int":
-        a2 += ":" + algorithm.digest(body)
-    h2 = _HASHES[algorithm](a2.encode("utf-8", "surrogateescape")).hexdigest()
+        h2 = algorithm.digest(octets(f"{method}:{uri}:{algorithm.digest(body)}"))
+    elif "@" in uri:
+        h2 = algorithm.digest(octets(f"{method}:{uri}"))
+    else:
+        h2 = _h2_of_domain(algorithm, method, uri)
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
     whole = f"{secret}:{middle}:{h2}".encode("utf-8", "surrogateescape")
     return _HASHES[algorithm](whole).hexdigest()
+
+
+# All phones register with the URI of one domain. One that names a user is not kept: the time that an
+# answer takes would tell whether others have called it.
+@lru_cache(maxsize=64)
+def _h2_of_domain(algorithm: Algorithm, method: str, uri: str) -> str:
+    """H(A2) (RFC 7616 section 3.4.3)."""
+    return algorithm.digest(octets(f"{method}:{uri}"))
 
 
 class Nonces:
@@ -209,15 +206,18 @@ class Nonces:
         restarts of this object."""
         self._count = (self._count + 1) & 0xFFFFFFFF
         stamp = f"{round(now * 1000):012x}{self._count:08x}"
-        return stamp + self._seal(stamp, algorithm, source)
+        data = f"{stamp}{_NAMES[algorithm]} {source}".encode("ascii")
+        return stamp + blake2s(data, key=self._key, digest_size=12).hexdigest()
 
     def check(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> str:
         """ "fresh", "stale" (ours, but too old) or "invalid"."""
-        stamp = nonce[:20]
-        sound = nonce.isascii() and compare_digest(nonce[20:], self._seal(stamp, algorithm, source))
-        if not sound:
+        if not nonce.isascii():
             return "invalid"
-        age = round(now * 1000) - int(stamp[:12], 16)
+        data = f"{nonce[:20]}{_NAMES[algorithm]} {source}".encode("ascii")
+        seal = blake2s(data, key=self._key, digest_size=12).hexdigest()
+        if not compare_digest(nonce[20:], seal):
+            return "invalid"
+        age = round(now * 1000) - int(nonce[:12], 16)
         return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"
 
     def answers_challenge(self, nonce: bytes, algorithm: bytes, now: float, source: str) -> bool:
@@ -234,10 +234,6 @@ class Nonces:
         if chosen is None:
             return False
         return self.check(nonce.decode("ascii", "replace"), chosen, 0.0, source) != "invalid"
-
-    def _seal(self, stamp: str, algorithm: Algorithm, source: str) -> str:
-        data = f"{stamp}{_NAMES[algorithm]} {source}".encode("ascii")
-        return blake2s(data, key=self._key, digest_size=12).hexdigest()
 
 
 _Use = tuple[str, str]
@@ -257,13 +253,18 @@ class Verdict(Enum):
     """The nonce count was used before: challenge again."""
 
 
+_FRESH = {algorithm: f'", algorithm={name}, qop="auth"' for algorithm, name in _NAMES.items()}
+"""The part of a challenge behind its nonce."""
+_STALE = {algorithm: f"{end}, stale=true" for algorithm, end in _FRESH.items()}
+
+
 class DigestVerifier:
     """Challenges, and verifies what comes back."""
 
     def __init__(self, nonces: Nonces, realm: str) -> None:
         self._nonces = nonces
         self.realm = realm
-        self._start = f"Digest realm={text(quote(realm))}, "
+        self._start = f'Digest realm={text(quote(realm))}, nonce="'
         self._counts: dict[_Use, int] = {}
         self._counted: deque[_Use] = deque()
         self._forgotten = ""
@@ -279,13 +280,13 @@ class DigestVerifier:
     ) -> list[bytes]:
         """A challenge for each algorithm, in this order, each with a nonce of its own that is good
         for a peer at `source`."""
-        extra = ", stale=true" if stale else ""
-        made = []
-        for algorithm in algorithms:
-            nonce, name = self._nonces.issue(algorithm, now, source), _NAMES[algorithm]
-            start = f'{self._start}nonce="{nonce}", algorithm={name}, qop="auth"{extra}'
-            made.append(start.encode("utf-8", "surrogateescape"))
-        return made
+        end = _STALE if stale else _FRESH
+        return [
+            f"{self._start}{self._nonces.issue(algorithm, now, source)}{end[algorithm]}".encode(
+                "utf-8", "surrogateescape"
+            )
+            for algorithm in algorithms
+        ]
 
     def verify(
         self,
@@ -317,10 +318,12 @@ class DigestVerifier:
         count = int(nc, 16) if nc is not None and _NONCE_COUNT.fullmatch(nc) else None
         if qop is not None and (qop not in ("auth", "auth-int") or not cnonce or count is None):
             return Verdict.MALFORMED
-        used = secret or self._dummy[algorithm]
-        expected = _response(algorithm, used, method, credentials.uri, nonce, qop, nc, cnonce, body)
-        right = credentials.response.isascii() and compare_digest(expected, credentials.response)
-        if not right or secret is None:
+        expected = _response(
+            algorithm, secret or self._dummy[algorithm], method, credentials.uri, nonce, qop, nc,
+            cnonce, body,
+        )  # fmt: skip
+        given = credentials.response
+        if not given.isascii() or not compare_digest(expected, given) or secret is None:
             return Verdict.WRONG
         if freshness == "stale":
             return Verdict.STALE
@@ -329,16 +332,17 @@ class DigestVerifier:
     def _count(self, use: _Use, count: int | None) -> bool:
         """True if this use of the nonce is later than all before it; without qop a nonce is good
         once."""
-        last = self._counts.get(use)
-        if last is None:
+        counts, counted = self._counts, self._counted
+        if use in counts:
+            if count is None or count <= counts[use]:
+                return False
+        else:
             if use[0] <= self._forgotten:
                 return False  # it may have been used before
-            if len(self._counted) >= MAX_COUNTED_NONCES:
+            if len(counted) >= MAX_COUNTED_NONCES:
                 self._forget_oldest()
-            self._counted.append(use)
-        elif count is None or count <= last:
-            return False
-        self._counts[use] = count or 0
+            counted.append(use)
+        counts[use] = count or 0
         return True
 
     def _forget_oldest(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,7 @@ from sip.guard import LIMITED, Guard
 from sip.intake import Fate, Intake
 from sip.precedence import Glance, KnowsNonce, Precedence
 from sip.refusal import Refused
+from sip.stack import Tap
 from sip.transport.connections import Connections
 from sip.transport.listener import Listener
 from sip.transport.settings import ConnectionLimits
@@ -128,6 +130,8 @@ class Endpoint:
         self._on_refused = on_refused
         self._edges = edges or Edges()
         self._datagrams: dict[Address, Datagrams] = {}
+        self._senders: dict[Address, Callable[[bytes, Address], None]] = {}
+        """The same sockets as functions that send."""
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = math.inf
@@ -170,6 +174,7 @@ class Endpoint:
         bound = bind_udp(wanted.host, wanted.port)
         opened = DatagramSocket(self._loop, bound, self.arrived, self.failed, self._reads)
         self._datagrams[opened.local] = opened
+        self._senders[opened.local] = opened.sendto
         return opened.local
 
     def _listen_stream(self, wanted: Listen) -> Address:
@@ -189,6 +194,7 @@ class Endpoint:
     def attach(self, local: Address, transport: Datagrams) -> None:
         """Use a datagram transport that the caller opened, as a simulation does."""
         self._datagrams[local] = transport
+        self._senders[local] = transport.sendto
         self.listening.append(Listen("udp", *local))
 
     async def close(self) -> None:
@@ -266,6 +272,7 @@ class Endpoint:
         """Serve queued messages, now that other work has had its turn."""
         now = self._loop.time()
         self._turn_end = None
+        self._stack.turn_ended()
         end = now + TURN_SECONDS
         while now < end:
             waiting = self.intake.take(now)
@@ -297,11 +304,12 @@ class Endpoint:
         if refusal is None:
             self.receive(data, flow, retry_after=retry_after)
         else:
-            self._send(refusal, flow)
+            self._write_unseen(refusal, flow)
 
     def _measure_lag(self, due: float) -> None:
         """Measure the lateness of the loop. One stall is no overload: the smaller of two
         measurements counts."""
+        self._stack.turn_ended()  # there may be no turns, but calls that ring
         now = self._loop.time()
         late = now - due
         self.pressure.lag_seconds = min(late, self._late)
@@ -313,18 +321,18 @@ class Endpoint:
     def _answer_stun(self, data: bytes, flow: Flow) -> None:
         answer = stun.answer(data, flow.remote) if flow.transport == "udp" else None
         if answer is not None:
-            self._send_datagram(answer, flow)
+            self._write_unseen(answer, flow)
 
     # The loop
 
     def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
         """Read a message. With `retry_after`, a request is rejected with 503 unless its transaction
         is under way."""
-        tap = self._stack.tap
+        now, tap = self._loop.time(), self._stack.tap
         if tap is not None:
-            tap(data, flow, False)
+            tap((now, False, flow, data))
         try:
-            self._agent.receive(data, flow, self._loop.time(), retry_after)
+            self._agent.receive(data, flow, now, retry_after)
         except Exception as error:  # the fault of one message must not affect others
             self._agent.counters.faults += 1
             self._on_fault(error)
@@ -333,21 +341,35 @@ class Endpoint:
 
     def drain(self) -> None:
         """Report events and those that come of them, and write messages; call after a command."""
-        untold, unsent, stack = self._untold, self._unsent, self._stack
+        untold, unsent = self._untold, self._unsent
         while untold:
             try:
                 self._on_event(untold.popleft())
             except Exception as error:
                 self._agent.counters.faults += 1
                 self._on_fault(error)
+        if unsent:
+            self._write(unsent, self._stack.tap)
+
+    def _write(self, unsent: deque[tuple[bytes, Flow]], tap: Tap | None) -> None:
+        """Write messages, as many as there are until the last is written."""
+        now, guard = self._loop.time(), self._guard
         while unsent:
             message, flow = unsent.popleft()
-            if stack.tap is not None:
-                stack.tap(message, flow, True)
-            if flow.transport == "udp":
-                self._send_datagram(message, flow)
-            else:
+            if tap is not None:
+                tap((now, True, flow, message))
+            transport, local, remote, _, beyond = flow
+            if transport != "udp":
                 self.connections.send(message, flow.connection)
+            elif local not in self._senders:
+                # A registration at a socket of another process, or of a connection that is closed.
+                self._loop.call_soon(self.failed, flow)
+            elif (
+                message[0] not in LIMITED
+                or guard is None
+                or guard.may_answer((beyond or remote)[0], message, now)
+            ):
+                self._senders[local](message, remote)
 
     def _wake_by(self, deadline: float) -> None:
         if deadline >= self._wake_at:
@@ -368,25 +390,9 @@ class Endpoint:
             self._wake_by(self._timers.next)
         self.drain()
 
-    def _send(self, message: bytes, flow: Flow) -> None:
-        if flow.transport == "udp":
-            self._send_datagram(message, flow)
-        else:
-            self.connections.send(message, flow.connection)
-
-    def _send_datagram(self, data: bytes, flow: Flow) -> None:
-        datagrams = self._datagrams.get(flow.local)
-        if datagrams is None:
-            # A registration at a socket of another process, or of a connection that is closed.
-            self._loop.call_soon(self.failed, flow)
-            return
-        guard = self._guard
-        if (
-            guard is None
-            or data[0] not in LIMITED
-            or guard.may_answer((flow.beyond or flow.remote)[0], data, self._loop.time())
-        ):
-            datagrams.sendto(data, flow.remote)
+    def _write_unseen(self, message: bytes, flow: Flow) -> None:
+        """Write a message that isn't told to taps, of no transaction."""
+        self._write(deque(((message, flow),)), None)
 
     def failed(self, flow: Flow) -> None:
         """Report that a message could not be sent by a flow."""

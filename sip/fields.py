@@ -47,13 +47,13 @@ def breaks(lines: list[bytes]) -> bool:
     return b"\n" in text or b"\r" in text
 
 
+_MESSAGE = b"%s%s\r\nContent-Length: %d\r\n\r\n%s"
 _line = b"\r\n%s: %s".__mod__
 """The line of a field, behind the line above it."""
 
 
-def write(start: bytes, fields: Sequence[Field], body: bytes) -> bytes:
-    """A message of a start line, with the lines that are copied as they came, and of fields,
-    Content-Length and body.
+def lines_of(fields: Sequence[Field]) -> bytes:
+    """The lines of fields, each behind the line end of the one before.
 
     Raises:
         ValueError: a field holds CR or LF, with which its value would begin a line of its own.
@@ -61,11 +61,17 @@ def write(start: bytes, fields: Sequence[Field], body: bytes) -> bytes:
     lines = b"".join(map(_line, fields))
     if lines.count(b"\n") + lines.count(b"\r") != 2 * len(fields):
         raise ValueError("a header field can't hold CR or LF")
-    return b"%s%s\r\nContent-Length: %d\r\n\r\n%s" % (start, lines, len(body), body)
+    return lines
+
+
+def write(start: bytes, fields: Sequence[Field], body: bytes) -> bytes:
+    """A message of a start line, with the lines that are copied as they came, and of fields,
+    Content-Length and body. Raises ValueError as :func:`lines_of`."""
+    return _MESSAGE % (start, lines_of(fields), len(body), body)
 
 
 def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
-    """A request. Raises ValueError as :func:`write`, also for such a URI."""
+    """A request. Raises ValueError as :func:`lines_of`, also for such a URI."""
     if b"\n" in uri or b"\r" in uri:
         raise ValueError("a URI can't hold CR or LF")
     return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)

@@ -262,6 +262,8 @@ class Guard:
         source = self._sources.get(host) or self._known(host)
         if source is None or source.exempt:
             return True
+        if source.failures is NEVER and not self._bans:
+            return True  # as nearly always; a ban may outlast its source's failures
         pair = self._pairs.get((source.key, login[:MAX_LOGIN]))
         if pair is not None and pair.banned_until > now:
             self.counters.refused_guesses += 1

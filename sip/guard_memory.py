@@ -28,10 +28,13 @@ class Bucket:
 
     def take(self, rate: float, burst: float, now: float) -> bool:
         """Take a token, of `rate` a second; False if none is left."""
-        tokens = min(burst, self.tokens + (now - self.at) * rate)
+        tokens = self.tokens + (now - self.at) * rate
         self.at = now
-        self.tokens = tokens - 1.0 if tokens >= 1.0 else tokens
-        return tokens >= 1.0
+        if tokens < 1.0:
+            self.tokens = tokens
+            return False
+        self.tokens = (tokens if tokens < burst else burst) - 1.0
+        return True
 
 
 class Failures:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import Field, breaks, index, index_again, write, write_request
+from sip.fields import Field, breaks, index, index_again, lines_of, write, write_request
 from sip.grammar import MAGIC_COOKIE, octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, read_contacts, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -46,8 +46,11 @@ _UP_TO_TO = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
 _BEHIND_TO = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
 _UP_TO_TAG = itemgetter(b"via", b"from", b"to")
 _BEHIND_TAG = itemgetter(b"call-id", b"cseq")
-_ANSWER = b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s"
-"""The start of nearly every response (RFC 3261 section 8.2.6.2)."""
+_ANSWER = (
+    b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s%s"
+    b"\r\nContent-Length: %d\r\n\r\n%s"
+)
+"""Nearly every response (RFC 3261 section 8.2.6.2)."""
 _SOMETIMES = frozenset({b"record-route", b"timestamp"})
 """Fields that only some responses copy."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
@@ -459,10 +462,13 @@ class Request(Message):
             return
         value = self.values[b"via"]
         if b";rport" in value:
-            value = value.replace(b";rport", b";rport=%d" % port)
+            value = b"%s;received=%s" % (
+                value.replace(b";rport", b";rport=%d" % port), host.encode("ascii"),
+            )  # fmt: skip
         elif self.sent_by[0] == host:
             return
-        value = b"%s;received=%s" % (value, host.encode("ascii"))
+        else:
+            value = b"%s;received=%s" % (value, host.encode("ascii"))
         self.values[b"via"] = self.stamped_via = value
         if self.repeated is not None:
             self._replace_via(value)
@@ -527,8 +533,10 @@ class Request(Message):
         tag = b""
         if to_tag is not None and self.to_tag is None:
             tag = b";tag=" + to_tag.encode("ascii")
-        line = _status_line(status, reason)
-        return write(_ANSWER % (line, *_UP_TO_TAG(values), tag, *_BEHIND_TAG(values)), fields, body)
+        return _ANSWER % (
+            _status_line(status, reason), *_UP_TO_TAG(values), tag, *_BEHIND_TAG(values),
+            lines_of(fields), len(body), body,
+        )  # fmt: skip
 
     def _start(self, status: int, reason: str | None, to_tag: str | None) -> bytes:
         """Status line and copied fields of a response, for any request."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -17,12 +16,6 @@ from sip.uri import Uri
 
 MAX_CONTACT_BYTES = 512
 
-_PLAIN = re.compile(
-    rb"<(sips?:[a-z0-9_.!~*'()&=+$,-]+@[0-9a-z](?:[0-9a-z.-]*[0-9a-z])?"
-    rb"(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?)>"
-)
-"""A URI that the full grammar reads and writes as it stands, and nothing else."""
-
 
 class Contact(Struct, frozen=True, gc=False):
     """One Contact as a phone writes it."""
@@ -35,8 +28,18 @@ class Contact(Struct, frozen=True, gc=False):
     reg_id: int | None
 
 
+def plain_contact(request: Request) -> bytes | None:
+    """The URI of the only Contact, if that is a URI which the full grammar reads and writes as it
+    stands, and nothing else; None: :func:`contacts_of` has them."""
+    uri = request.plain_target
+    # The full grammar writes hosts in lower case, and ports without leading zeros.
+    if uri is None or len(uri) > MAX_CONTACT_BYTES or not uri.islower() or b":0" in uri:
+        return None
+    return uri
+
+
 def contacts_of(request: Request) -> Sequence[Contact]:
-    """All Contacts; "*" gives none.
+    """All Contacts, where :func:`plain_contact` finds none; "*" gives none.
 
     Raises:
         ParseError: 400, one is malformed, too long, or no SIP URI.
@@ -48,9 +51,6 @@ def contacts_of(request: Request) -> Sequence[Contact]:
         request.repeated is not None and b"contact" in request.repeated
     ):
         return list(map(_contact, request.contacts))
-    plain = _PLAIN.fullmatch(value)
-    if plain is not None:
-        return (Contact(plain[1], None, 1.0, None, None),)
     return _contacts_in(value)
 
 

@@ -17,7 +17,7 @@ from sip.flow import Flow
 from sip.grammar import octets, text
 from sip.headers import quote
 from sip.message import Request
-from sip.registered_contacts import Contact, contacts_of, same_contact
+from sip.registered_contacts import Contact, contacts_of, plain_contact, same_contact
 from sip.uri import Uri
 
 MAX_USER_AGENT = 128
@@ -220,7 +220,7 @@ class Registrar:
         binding = self._binding(old.aor, wish, request, old.flow, now, username)
         self._bindings[old.aor] = {wish.key: binding}
         held = (binding,)
-        return Registration(held, refreshed=held, outbound=wish.reg_id is not None)
+        return Registration(held, (), held, outbound=wish.reg_id is not None)
 
     def _unregister_all(
         self, aor: str, known: Mapping[bytes, Binding], request: Request, proven_at: float
@@ -234,8 +234,11 @@ class Registrar:
         self._keep(aor, {})
         return Registration((), removed=gone, released=self._released(gone))
 
-    def _wishes(self, request: Request) -> list[_Wish]:
+    def _wishes(self, request: Request) -> Sequence[_Wish]:
         """The last wish for each URI."""
+        plain = plain_contact(request)
+        if plain is not None:
+            return (_Wish(plain, plain, self._seconds(None, request)),)
         contacts = contacts_of(request)
         if len(contacts) == 1:
             return [self._wish(contacts[0], request)]
@@ -246,15 +249,20 @@ class Registrar:
             wishes.append(wish)
         return wishes
 
-    def _wish(self, contact: Contact, request: Request) -> _Wish:
-        limits, expires = self._limits, contact.expires
-        if expires is None:  # the field, then our own (section 10.2.1.1)
+    def _seconds(self, expires: int | None, request: Request) -> int:
+        """The seconds for which a Contact is bound that asks for `expires`; without, the field
+        counts, then our own default (section 10.2.1.1)."""
+        limits = self._limits
+        if expires is None:
             value = request.values.get(b"expires")
             expires = limits.default_expires if value is None else _seconds(value)
         if 0 < expires < limits.min_expires:
             raise SipError(423, headers=((b"Min-Expires", b"%d" % limits.min_expires),))
+        return min(expires, limits.max_expires)
+
+    def _wish(self, contact: Contact, request: Request) -> _Wish:
         uri, instance = contact.uri, contact.instance
-        seconds = min(expires, limits.max_expires)
+        seconds = self._seconds(contact.expires, request)
         if contact.reg_id is None or instance is None:
             return _Wish(uri, uri, seconds, contact.q, instance)
         reg_id = _reg_id(contact.reg_id, request)
@@ -266,7 +274,7 @@ class Registrar:
         """Take out bindings above the limit, so that the phone which is there now is reached: first
         those of its own source and User-Agent, left behind by a phone that changes its port, then
         those that would end first."""
-        agent = _agent_of(request)
+        agent = _agent(request.values.get(b"user-agent", b""))
         gone: list[Binding] = []
         while len(after) > self._limits.max_contacts:
             others = [binding for key, binding in after.items() if key not in asked]
@@ -291,7 +299,7 @@ class Registrar:
             return (wish.key,)
         return [key for key, binding in bindings.items() if _is_same(wish, binding)]
 
-    def _come_back(self, aor: str, wishes: list[_Wish]) -> list[Flow]:
+    def _come_back(self, aor: str, wishes: Sequence[_Wish]) -> list[Flow]:
         """Broken connections of phones that register now by another way."""
         lost = self._lost.get(aor, ())
         return [b.flow for b in lost if any(w.expires and _is_same(w, b) for w in wishes)]
@@ -303,7 +311,7 @@ class Registrar:
         used = {flow, *(binding.flow for binding in bindings)}
         return tuple((old, flow) for old in dict.fromkeys(left) if old not in used)
 
-    def _forget_lost(self, aor: str, wishes: list[_Wish]) -> None:
+    def _forget_lost(self, aor: str, wishes: Sequence[_Wish]) -> None:
         lost = self._lost.pop(aor, [])
         kept = [b for b in lost if not any(_is_same(wish, b) for wish in wishes)]
         if kept:
@@ -321,7 +329,7 @@ class Registrar:
             now + wish.expires,
             flow,
             wish.instance,
-            _agent_of(request),
+            _agent(request.values.get(b"user-agent", b"")),
             now,
             tuple(request.get_list(b"path")) if b"path" in request.values else (),
             wish.reg_id,
@@ -514,8 +522,8 @@ class Registrar:
                 value += b";q=%s" % f"{binding.q:.3g}".encode("ascii")
             if binding.instance is not None:
                 value += b";+sip.instance=" + quote(binding.instance)
-            if binding.reg_id is not None:
-                value += b";reg-id=%d" % binding.reg_id
+                if binding.reg_id is not None:  # numbers a flow of an instance
+                    value += b";reg-id=%d" % binding.reg_id
             fields.append((b"Contact", value))
         if registration.outbound:
             fields.append((b"Require", b"outbound"))
@@ -536,10 +544,6 @@ def _check_order(
         return
     if proven_at <= binding.registered_at:
         raise SipError(500, "CSeq Out Of Order")
-
-
-def _agent_of(request: Request) -> str:
-    return _agent(request.values.get(b"user-agent", b""))
 
 
 @lru_cache(maxsize=1024)  # phones of one model share one text

@@ -19,7 +19,7 @@ from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import ParseError
 from sip.fields import Field, Fields, write
 from sip.flow import Address, Flow
-from sip.grammar import MAGIC_COOKIE, octets, text
+from sip.grammar import MAGIC_COOKIE, text
 from sip.message import Request, Response
 from sip.refusal import Refuser
 from sip.session_timer import SessionInterval, TimerWheel
@@ -34,8 +34,10 @@ from sip.uri import Uri
 
 _BRANCH = slice(-len(MAGIC_COOKIE) - 16, None)
 """The part of :meth:`Stack.via` that is its branch."""
-Tap = Callable[[bytes, Flow, bool], None]
-"""Sees every message that is read or sent, with its flow; the flag is True if we sent it."""
+Seen = tuple[float, bool, Flow, bytes]
+"""A message that was read or sent: monotonic seconds, True if we sent it, its flow, its octets."""
+Tap = Callable[[Seen], None]
+"""Sees every message that is read or sent."""
 MAX_CACHED_VIAS = 10_000
 """Beginnings of Via fields, one for each flow, and Contacts; flows come and go, and the caches must
 not grow."""
@@ -104,6 +106,8 @@ class Stack:
         self.layer = TransactionLayer(self.unsent, self.timers, self._via_again)
         self.tap: Tap | None = None
         """Sees each message; the endpoint calls it."""
+        self.turn_ended: Callable[[], None] = _nothing
+        """Called by the endpoint after each turn of reading, for what the tap has gathered."""
 
     # Answers
 
@@ -114,9 +118,9 @@ class Stack:
             self.tap = tap
             return
 
-        def both(data: bytes, flow: Flow, sent: bool) -> None:
-            first(data, flow, sent)
-            tap(data, flow, sent)
+        def both(seen: Seen) -> None:
+            first(seen)
+            tap(seen)
 
         self.tap = both
 
@@ -149,7 +153,12 @@ class Stack:
         Args:
             tag: of a dialog that the answer makes.
         """
-        self.conclude(self.layer.open_server(request, flow), status, now, fields, tag)
+        if request.method == "INVITE":  # its answer waits for an ACK
+            self.conclude(self.layer.open_server(request, flow), status, now, fields, tag)
+            return
+        tag = tag or request.to_tag or self.tag_for(request)
+        message = request.write_response(status, None, tag, (*fields, self._server), b"")
+        self.layer.answer(request, flow, message, now)
 
     def postpone(self, request: Request, flow: Flow) -> ServerTransaction:
         """Put a request under a transaction; :meth:`conclude` answers it, within 32 s."""
@@ -178,7 +187,8 @@ class Stack:
             seed = f"{request.call_id}\0{request.branch or text(request.values[b'via'])}"
         except ParseError:  # it is answered all the same
             seed = text(request.values[b"via"])
-        return blake2s(octets(seed), key=self._tag_key, digest_size=8).hexdigest()
+        data = seed.encode("utf-8", "surrogateescape")
+        return blake2s(data, key=self._tag_key, digest_size=8).hexdigest()
 
     # Requests within a dialog
 
@@ -395,6 +405,10 @@ thing that phones understand; a `sips:` URI would forbid the caller to reach us 
 stands for both WebSocket transports (RFC 7118 section 5.2)."""
 _SIPS_TRANSPORT = {"wss": b";transport=ws"}
 """In a `sips:` URI, which says by itself that it is TLS."""
+
+
+def _nothing() -> None:
+    """Do nothing after a turn, where no tap gathers."""
 
 
 def _bracket(host: str) -> bytes:

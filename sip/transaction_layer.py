@@ -138,6 +138,8 @@ class TransactionLayer:
         self._timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
+        self._answers: dict[Key, tuple[bytes, Flow]] = {}
+        """Final responses to requests that were answered at once, as they are sent again."""
         self._merged: dict[Key, ServerTransaction] = {}
         self._on_connection: dict[Flow, set[Transaction]] = {}
         self._via = via
@@ -147,6 +149,7 @@ class TransactionLayer:
         """How a request of ours begins, by whether it is an INVITE and its transport reliable."""
         self._came: dict[tuple[bool, bool], tuple[Machine, State]] = {}
         """The same of a peer's request."""
+        self._arm_answer = timers.armer(FIXED_SECONDS[Input.J], self._forget_answer)
         for reliable in (False, True):
             arms = self._arms_of(reliable)
             self._begin(True, reliable, arms, INVITE_CLIENT, INVITE_SERVER)
@@ -223,7 +226,7 @@ class TransactionLayer:
         return arm
 
     def __len__(self) -> int:
-        return len(self._clients) + len(self._servers)
+        return len(self._clients) + len(self._servers) + len(self._answers)
 
     # Clients
 
@@ -311,15 +314,20 @@ class TransactionLayer:
             return True
         host, port, branch = (None if part is None else part.decode() for part in plain.groups())
         method = data[: data.find(b" ", 0, 16)].decode("latin-1")
-        return (branch, (host, None if port is None else int(port)), method) in self._servers
+        key = (branch, (host, None if port is None else int(port)), method)
+        return key in self._servers or key in self._answers
 
     def repeats(self, request: Request, now: float) -> bool:
         """True if a request other than ACK was a retransmission, which is dealt with."""
-        transaction = self._servers.get(request.transaction_key)
-        if transaction is None:
-            return False
-        self._step(transaction, Input.REQUEST, now)
-        return True
+        key = request.transaction_key
+        transaction = self._servers.get(key)
+        if transaction is not None:
+            self._step(transaction, Input.REQUEST, now)
+            return True
+        if key in self._answers:
+            self._unsent.append(self._answers[key])
+            return True
+        return False
 
     def find_invite(self, ack: Request) -> ServerTransaction | None:
         """The INVITE with whose branch an ACK came. After a 2xx the ACK is the session's (RFC 6026
@@ -349,6 +357,20 @@ class TransactionLayer:
             self._merged[transaction.merge_key] = transaction
         return transaction
 
+    def answer(self, request: Request, flow: Flow, message: bytes, now: float) -> None:
+        """Send the final response to a new request other than an INVITE, all of whose transaction
+        passes by this: the table's Completed and its timer J need the octets and nothing else. The
+        request itself would stay in memory for 32 s, which is most of what a registration takes."""
+        answer = (message, flow)
+        self._unsent.append(answer)
+        if flow.transport == "udp":  # a reliable transport repeats nothing: its J lasts no time
+            key = request.transaction_key
+            self._answers[key] = answer
+            self._arm_answer(key, now)
+
+    def _forget_answer(self, key: Key, now: float) -> None:
+        self._answers.pop(key, None)
+
     def respond(
         self, transaction: ServerTransaction, status: int, message: bytes, now: float
     ) -> None:
@@ -377,6 +399,10 @@ class TransactionLayer:
                 self._fall_back(transaction, transaction.fallback, now)
             else:
                 self._step(transaction, Input.TRANSPORT_ERROR, now)
+        if not flow.reliable:
+            failed = [key for key, (_, way) in self._answers.items() if way.connection == flow]
+            for key in failed:
+                del self._answers[key]
 
     def _on(self, flow: Flow) -> list[Transaction]:
         """The transactions of a flow. Connections break often, and many at once, so that theirs are

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from sip import in_dialog
 from sip.bodies import BodyPart, multipart
-from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, not_understood
+from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, asks_nothing, not_understood
 from sip.credentials import Credentials
 from sip.dialog import Dialog, DialogId, request_uri, wants_sips
 from sip.dialogs import Dialogs
@@ -197,7 +197,7 @@ class UserAgent:
                 refusal = SipError(405 if known else 501, headers=(ALLOW,))
             elif request.max_forwards == 0 and method != "REGISTER":
                 refusal = SipError(483)
-            else:
+            elif not asks_nothing(request.values):
                 refusal = not_understood(request)
             if refusal is None:
                 self._tell(Received(request, flow))

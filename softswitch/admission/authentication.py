@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import NamedTuple
 
 from msgspec import Struct
 
 from sip.digest import Algorithm, Credentials, DigestVerifier, Verdict
-from sip.errors import ParseError, SipError
+from sip.errors import REASONS, ParseError, SipError
 from sip.flow import Flow
 from sip.guard import Guard
 from sip.message import Request
@@ -26,6 +25,9 @@ from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
 _CREDENTIALS = (b"proxy-authorization", b"authorization")
+_NO_CREDENTIALS = frozenset(_CREDENTIALS).isdisjoint
+_CHALLENGES = {401: repeat(b"WWW-Authenticate"), 407: repeat(b"Proxy-Authenticate")}
+"""The field of a challenge, again and again."""
 
 
 class LineCaller(Struct, frozen=True):
@@ -44,7 +46,7 @@ class TrunkCaller:
 Caller = LineCaller | TrunkCaller
 
 
-class Registrant(NamedTuple):
+class Registrant(Struct, frozen=True):
     """A line that a REGISTER authenticates as, and the proof."""
 
     line: Line
@@ -58,8 +60,9 @@ class Challenge(SipError):
     """A 401 or 407 for a request without valid credentials, with a challenge for each algorithm."""
 
     def __init__(self, status: int, challenges: Sequence[bytes]) -> None:
-        name = b"Proxy-Authenticate" if status == 407 else b"WWW-Authenticate"
-        super().__init__(status, None, tuple(zip(repeat(name), challenges)))
+        self.status = status
+        self.reason = REASONS[status]
+        self.headers = tuple(zip(_CHALLENGES[status], challenges))  # noqa: B905 - one is endless
 
 
 class Authenticator:
@@ -166,10 +169,12 @@ class Authenticator:
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; a phone may send others for other realms as well."""
         values = request.values
+        if _NO_CREDENTIALS(values):
+            return None
         for name in _CREDENTIALS:
             if name not in values:
                 continue
-            for value in request.get_all(name):
+            for value in request.get_all(name) if request.repeated else (values[name],):
                 try:
                     credentials = Credentials.parse(value)
                 except ParseError:
@@ -186,7 +191,7 @@ class Authenticator:
         status: int,
         now: float,
     ) -> Line:
-        source = flow.peer[0]
+        source = (flow.beyond or flow.remote)[0]
         if credentials is None:
             claimed = self._proof_or_decoy(request.from_uri.user or "")
             raise self._challenge(claimed, status, now, source)
@@ -219,16 +224,14 @@ class Authenticator:
         source: str,
     ) -> Verdict:
         """The verdict on credentials, by each password that their username has now."""
-        algorithm, verdict = credentials.algorithm, Verdict.WRONG
+        algorithm, method, verify = credentials.algorithm, request.method, self._verifier.verify
         allowed = algorithm in self._allowed(claimed)
         for ha1 in claimed.secrets:
             secret = ha1.get(algorithm) if allowed and algorithm is not None else None
-            verdict = self._verifier.verify(
-                credentials, request.method, secret, now, request.body, source
-            )
+            verdict = verify(credentials, method, secret, now, request.body, source)
             if verdict is not Verdict.WRONG:
-                break
-        return verdict
+                return verdict
+        return Verdict.WRONG
 
     def _proof_or_decoy(self, username: str) -> Proof:
         """The proof of the line of a username, or a decoy that no password fits: both cost the same

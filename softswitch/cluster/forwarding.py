@@ -277,4 +277,4 @@ class ForwardingEndpoint(Endpoint):
 
     def write(self, passed: Passed) -> None:
         """Send a message that is passed on."""
-        self._send(*passed)
+        self._write_unseen(*passed)

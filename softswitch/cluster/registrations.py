@@ -72,9 +72,9 @@ class ClusterRegistrations(RegistrationDesk):
 
     def register(self, received: Received, registrant: Registrant, now: float) -> None:
         """Serve the REGISTER of an authenticated line: it is answered later."""
-        line, username, proof_age = registrant
+        line, username = registrant.line, registrant.username
         transaction = self._agent.stack.postpone(received.request, received.flow)
-        proven_at = self._wall_seconds() - proof_age
+        proven_at = self._wall_seconds() - registrant.proof_age
         self._spawn(self._register(transaction, received, line, proven_at, username))
 
     async def _register(
@@ -141,7 +141,7 @@ class ClusterRegistrations(RegistrationDesk):
         if line is None:
             return
         now = self._loop.time()
-        self._tell_calls(line, registration)
+        self._tell_calls(line, self._calls_of(line), registration)
         if registration.added or registration.removed:
             self._watchers.registrations_ended([line.id], now)
             self._phones_changed(login)

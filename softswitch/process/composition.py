@@ -221,7 +221,8 @@ def user_agent(
     )
     if config.sip.large_requests == "tcp":
         agent.stack.layer.enlarge = network.trunk_flows.enlarge
-    agent.stack.tap = recorder
+    if recorder is not None:
+        agent.stack.tap, agent.stack.turn_ended = recorder.see, recorder.weigh
     return agent
 
 

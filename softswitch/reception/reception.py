@@ -74,8 +74,17 @@ class Reception:
 
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer its refusal."""
+        now, request = self.context.clock.now(), event.request
         try:
-            self._serve(event)
+            check_way(request, event.flow)
+            if isinstance(event, Resubscribed):
+                watcher = self.authenticator.subscriber(request, event.flow, now)
+                self.watchers.resubscribe(event, watcher, now)
+                return
+            serve = _SERVED.get(request.method)
+            if serve is None:
+                raise SipError(405)
+            serve(self, event, now)
         except SipError as error:
             request, flow, stack = event.request, event.flow, self.context.signalling.agent.stack
             if error.status not in _NEGOTIATED:
@@ -98,18 +107,6 @@ class Reception:
         if request.method == "REGISTER":
             now = self.context.clock.wall_ms() / 1000
             self.refused.note(request, flow.peer[0], status, reason, now)
-
-    def _serve(self, event: Received | Resubscribed) -> None:
-        now, request = self.context.clock.now(), event.request
-        check_way(request, event.flow)
-        if isinstance(event, Resubscribed):
-            watcher = self.authenticator.subscriber(request, event.flow, now)
-            self.watchers.resubscribe(event, watcher, now)
-            return
-        serve = _SERVED.get(request.method)
-        if serve is None:
-            raise SipError(405)
-        serve(self, event, now)
 
     def _message(self, received: Received, now: float) -> None:
         self.texts.receive(received, self._caller(received, now), now)

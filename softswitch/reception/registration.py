@@ -72,12 +72,12 @@ class RegistrationDesk:
         Raises:
             SipError: see :meth:`Registrar.register`.
         """
-        line, username, proof_age = registrant
-        request, flow, wall = received.request, received.flow, self._wall_seconds()
-        registration = self._registrar.register(
-            line.login, request, flow, wall, proven_at=wall - proof_age, username=username
+        line, registrar, wall = registrant.line, self._registrar, self._wall_seconds()
+        request, flow, proven_at = received.request, received.flow, wall - registrant.proof_age
+        registration = registrar.register(
+            line.login, request, flow, wall, proven_at=proven_at, username=registrant.username
         )
-        fields = self._registrar.ok_fields(registration, wall)
+        fields = registrar.ok_fields(registration, wall)
         self._agent.stack.reply(request, flow, 200, now, fields)
         if registration.changes:
             self._bindings.changed(line.login, registration)
@@ -85,8 +85,9 @@ class RegistrationDesk:
 
     def _follow_up(self, line: Line, flow: Flow, registration: Registration, now: float) -> None:
         """Tell other rooms of a registration by a flow that was answered."""
-        self._tell_calls(line, registration)
-        added = bool(registration.added)
+        calls, added = self._calls_of(line), bool(registration.added)
+        if calls or registration.moved:
+            self._tell_calls(line, calls, registration)
         if added or registration.removed:
             self._watchers.registered(line, registration, now)
             self._phones_changed(line.login)
@@ -96,12 +97,10 @@ class RegistrationDesk:
             if left != flow.connection:  # the 200 is sent over this one
                 self._release(left)
 
-    def _tell_calls(self, line: Line, registration: Registration) -> None:
+    def _tell_calls(self, line: Line, calls: Sequence[Call], registration: Registration) -> None:
         """Follow a phone that moved in its calls, and ring it in a call that rings already."""
-        calls = self._calls_of(line)
-        if calls or registration.moved:
-            self._follow(line, calls, registration)
-            _ring_late(calls, registration)
+        self._follow(line, calls, registration)
+        _ring_late(calls, registration)
 
     def _follow(self, line: Line, calls: Sequence[Call], registration: Registration) -> None:
         """Move the dialogs of a phone to the flow by which it is reached now (RFC 5626 section

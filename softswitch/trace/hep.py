@@ -11,7 +11,8 @@ import socket
 import struct
 from collections.abc import Callable
 
-from sip.flow import Address, Flow
+from sip.flow import Address
+from sip.stack import Seen
 from softswitch.trace.masking import mask
 from softswitch.trace.pcap import TCP, UDP, packed
 
@@ -91,8 +92,9 @@ class HepSender:
         self._wall_us = wall_us
         self.lost = 0
 
-    def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
+    def __call__(self, seen: Seen) -> None:
         """Send a message that was received or sent."""
+        _, sent, flow, data = seen
         source, target = (flow.local, flow.remote) if sent else (flow.remote, flow.local)
         try:
             packet = encode(

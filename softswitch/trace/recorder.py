@@ -16,12 +16,13 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from sip.flow import Flow
+from sip.stack import Seen, Tap
 
 RING_BYTES = 2 << 20
 """The memory of the ring: some thousand messages, tenths of a second at full load, which is longer
 than a call takes from its INVITE until it is known."""
 WEIGHED_AT_ONCE = 16
-"""Messages that are put into the ring together; they have a megabyte at most, beside it."""
+"""Messages that are put into the ring together at least, at the end of a turn of reading."""
 FILED_AT_ONCE = 128
 """Messages of the ring that are filed at once, so that filing never takes a millisecond."""
 FIRST_OF_CALL = 200
@@ -40,7 +41,7 @@ ENTRY_BYTES = 300
 _CALL_ID = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
-_Entry = tuple[float, bool, Flow, bytes]
+_Entry = Seen
 """A :class:`Message` before it is read: a plain tuple costs a quarter."""
 _DATA = itemgetter(3)
 """The octets of an entry."""
@@ -119,18 +120,17 @@ class Recorder:
         self._ring_octets = 0
         self._new: list[_Entry] = []
         """Messages that come into the ring next."""
+        self.see: Tap = self._new.append
+        """Records a message that was received or sent. No function of Python, for it is called
+        some twenty times a call."""
         self._octets = 0
         self._live: dict[str, CallTrace] = {}
         self._ended: dict[str, CallTrace] = {}
         self._by_sip_call_id: dict[bytes, tuple[CallTrace, ...]] = {}
 
-    # On the way of a message
-
-    def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
-        """Record a message that was received or sent."""
-        new = self._new
-        new.append((self._monotonic(), sent, flow, data))
-        if len(new) >= WEIGHED_AT_ONCE:
+    def weigh(self) -> None:
+        """Keep to the limits; called after each turn of reading."""
+        if len(self._new) >= WEIGHED_AT_ONCE:
             self._weigh()
 
     # What calls tell

@@ -93,7 +93,8 @@ class LoadedSwitch:
                     session = self._agent.open_session(event, self.loop.time(), pinned=True)
                     session.accept(SDP, self.loop.time())
 
-    def _charge(self, data, _flow, sent):
+    def _charge(self, seen):
+        _, sent, _, data = seen
         if not sent and data.startswith((b"ACK", b"BYE")):
             self.loop.advance(Costs.dialog)
 

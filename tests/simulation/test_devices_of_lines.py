@@ -112,7 +112,7 @@ def test_check_sync_goes_to_the_device_alone(exchange, line):
     exchange.run(1.0)
     sent: list[bytes] = []
     exchange.switch.agent.stack.add_tap(
-        lambda data, flow, out: sent.append(data) if out and b"check-sync" in data else None
+        lambda seen: sent.append(seen[3]) if seen[1] and b"check-sync" in seen[3] else None
     )
     device = Device("d", line.account_id, "yealink", 0, lines=(DeviceLine(1, line.id, "desk"),))
     (asked,) = exchange.loop.run_until_complete(_ask(live(exchange), device))

@@ -86,7 +86,7 @@ WARM_UP, MEASURED = 40, 120
 def blocks_left(exchange, once) -> float:
     """Blocks of Python's memory that each repetition leaves, beside the trace's: a ring of a
     fixed size."""
-    exchange.switch.agent.stack.tap = lambda data, flow, sent: None
+    exchange.switch.agent.stack.tap = lambda seen: None
 
     def repeat(count: int) -> int:
         for _ in range(count):
@@ -152,7 +152,7 @@ def test_a_transferred_call_leaves_its_trace_alone():
     exchange = Exchange(seed=1)
     exchange.tariff(("on_net", 60_000, 1, 1))
     a, _b, c = phones = registered(exchange, 3)
-    exchange.switch.agent.stack.tap = lambda data, flow, sent: None
+    exchange.switch.agent.stack.tap = lambda seen: None
 
     def transfer(count) -> Counter:
         for _ in range(count):

@@ -145,7 +145,8 @@ class Tally(Counter):
         super().__init__()
         self._takers: set[bytes] = set()
 
-    def see(self, data: bytes, _flow, _sent: bool) -> None:
+    def see(self, seen) -> None:
+        data = seen[3]
         call_id = re.search(rb"\nCall-ID: ([^\r]*)", data)[1]
         if data.startswith(b"SIP/"):
             if data.startswith(b"SIP/2.0 200") and call_id in self._takers:

@@ -73,7 +73,8 @@ def trunk(exchange, stir: str):
     exchange.directory.set_trunks([replace(known, stir=stir)])
     made.heard_invites = []
 
-    def tap(data, flow, sent):
+    def tap(seen):
+        _, sent, _, data = seen
         if not sent and data.startswith(b"INVITE "):
             made.heard_invites.append(data)
 

@@ -39,8 +39,14 @@ def made(max_bytes: int = 1 << 20) -> Recorder:
     return Recorder(max_bytes, Clock())
 
 
+def see(recorder: Recorder, data: bytes, flow: Flow, *, sent: bool) -> None:
+    """A message in a turn of its own."""
+    recorder.see((recorder._monotonic(), sent, flow, data))
+    recorder.weigh()
+
+
 def hear(recorder: Recorder, data: bytes, who=ANA) -> None:
-    recorder(data, Flow("udp", US, who), False)
+    see(recorder, data, Flow("udp", US, who), sent=False)
 
 
 def flood(recorder: Recorder, count: int) -> None:
@@ -67,10 +73,10 @@ def test_what_has_none_belongs_to_no_call(data):
 def test_a_call_has_the_messages_of_all_its_legs_and_those_of_before_it_was_known():
     recorder = made()
     hear(recorder, message(INVITE))
-    recorder(message("SIP/2.0 401 Unauthorized"), Flow("udp", US, ANA), True)
+    see(recorder, message("SIP/2.0 401 Unauthorized"), Flow("udp", US, ANA), sent=True)
     recorder.join("call1", "a")
     recorder.join("call1", "b")
-    recorder(message(INVITE, "b"), Flow("udp", US, BEKA), True)
+    see(recorder, message(INVITE, "b"), Flow("udp", US, BEKA), sent=True)
     hear(recorder, message(INVITE, "other"))
     trace, messages = recorder.trace("call1")
     assert trace.sip_call_ids == [b"a", b"b"]

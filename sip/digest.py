@@ -174,8 +174,8 @@ def _response(
     return _HASHES[algorithm](whole).hexdigest()
 
 
-# All phones register with the URI of one domain. One that names a user is not kept: the time that an
-# answer takes would tell whether others have called it.
+# All phones register with the URI of one domain. One that names a user is not kept: the time that
+# an answer takes would tell whether others have called it.
 @lru_cache(maxsize=64)
 def _h2_of_domain(algorithm: Algorithm, method: str, uri: str) -> str:
     """H(A2) (RFC 7616 section 3.4.3)."""

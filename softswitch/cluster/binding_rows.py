@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sip.registrar import Binding, Registration
-from softswitch.subscribers.bindings_table import binding_of, binding_row, bindings_table, fits
+from softswitch.subscribers.bindings_table import (
+    AOR,
+    CONTACT,
+    REGISTERED_AT,
+    BindingRow,
+    binding_of,
+    binding_row,
+    bindings_table,
+    fits,
+    write_bindings,
+)
 
 _C = bindings_table.c
-_KEYS = ("aor", "contact")
+_KEY = itemgetter(AOR, CONTACT)
 READ_AT_ONCE = 500
 
 
@@ -75,19 +85,19 @@ def write(connection: Connection, changes: Iterable[BindingChange], node: str) -
         # Seen by all at once, and on disk within a second: a server that loses its power costs
         # the registrations of that second, which phones refresh.
         connection.execute(text("SET LOCAL synchronous_commit = off"))
-    gone: list[dict[str, object]] = []
-    kept: list[dict[str, object]] = []
+    gone: list[BindingRow] = []
+    kept: list[BindingRow] = []
     for change in changes:
-        for binding in change.gone.values():
-            row = binding_row(binding)
-            gone.append({"login": row["aor"], "uri": row["contact"], "at": row["registered_at"]})
-        kept += [binding_row(binding) | {"node": node} for binding in change.kept.values()]
+        gone += [binding_row(binding, node) for binding in change.gone.values()]
+        kept += [binding_row(binding, node) for binding in change.kept.values()]
     if gone:
-        gone.sort(key=lambda row: (str(row["login"]), str(row["uri"])))
-        connection.execute(_DELETE, gone)
-    rows = sorted(filter(fits, kept), key=lambda row: (str(row["aor"]), str(row["contact"])))
-    if rows:
-        connection.execute(_UPSERTS[connection.dialect.name], rows)
+        rows = [
+            {"login": row[AOR], "uri": row[CONTACT], "at": row[REGISTERED_AT]}
+            for row in sorted(gone, key=_KEY)
+        ]
+        connection.execute(_DELETE, rows)
+    if kept:
+        write_bindings(connection, sorted(filter(fits, kept), key=_KEY))
 
 
 def delete_expired(engine: Engine, now: float) -> int:
@@ -108,19 +118,3 @@ _DELETE = delete(bindings_table).where(
     _C.contact == bindparam("uri"),
     _C.registered_at <= bindparam("at"),
 )
-
-
-_Insert = postgresql.Insert | sqlite.Insert
-
-
-def _upsert(dialect: type[postgresql.Insert] | type[sqlite.Insert]) -> _Insert:
-    statement = dialect(bindings_table)
-    values = {
-        column.name: statement.excluded[column.name]
-        for column in bindings_table.columns
-        if column.name not in _KEYS
-    }
-    return statement.on_conflict_do_update(index_elements=_KEYS, set_=values)
-
-
-_UPSERTS = {"postgresql": _upsert(postgresql.Insert), "sqlite": _upsert(sqlite.Insert)}

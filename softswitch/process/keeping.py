@@ -41,10 +41,16 @@ class BindingKeeper:
         self._loop = loop
         self._log = log
         self._changed: dict[str, tuple[Binding, ...]] = {}
+        self._renewed: set[str] = set()
+        """Those of them that were only refreshed, as nearly all."""
         self._task: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="bindings")
 
     def changed(self, aor: str, registration: Registration) -> None:
+        if registration.added or registration.removed:
+            self._renewed.discard(aor)
+        elif aor not in self._changed:
+            self._renewed.add(aor)
         self._changed[aor] = registration.bindings
         if self._task is None:
             self._task = self._loop.create_task(self._write())
@@ -65,18 +71,24 @@ class BindingKeeper:
 
     async def _save(self) -> None:
         changed, self._changed = self._changed, {}
+        renewed, self._renewed = self._renewed, set()
         if not changed:
             return
         try:
             await self._loop.run_in_executor(
-                self._executor, self._store.save_bindings, changed, self._node
+                self._executor, self._store.save_bindings, changed, self._node, renewed
             )
         except SQLAlchemyError as error:
             self._log.error("registrations can't be kept", why=str(error))
-            self._changed = {**changed, **self._changed}
+            self._again(changed)
         except asyncio.CancelledError:
-            self._changed = {**changed, **self._changed}
+            self._again(changed)
             raise
+
+    def _again(self, changed: dict[str, tuple[Binding, ...]]) -> None:
+        """Save these with the next ones, and for certain all that they have lost."""
+        self._changed = {**changed, **self._changed}
+        self._renewed.clear()
 
 
 class JournalKeeper:

@@ -7,7 +7,7 @@ start and written on an operator's change; the call path never comes here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -39,7 +39,13 @@ from sip.digest import Algorithm
 from sip.registrar import Binding
 from softswitch.database.news import tell_of_lines
 from softswitch.database.rows import DbRow
-from softswitch.subscribers.bindings_table import binding_of, binding_row, bindings_table, fits
+from softswitch.subscribers.bindings_table import (
+    binding_of,
+    binding_row,
+    bindings_table,
+    fits,
+    write_bindings,
+)
 from softswitch.subscribers.caps import Caps
 from softswitch.subscribers.caps_table import caps_of, caps_table
 from softswitch.subscribers.device_credentials import DeviceCredentials
@@ -350,23 +356,28 @@ class DirectoryStore:
         with self._reading() as connection:
             return [binding_of(row) for row in connection.execute(query)]
 
-    def save_bindings(self, by_aor: Mapping[str, Iterable[Binding]], node: str = "") -> None:
+    def save_bindings(
+        self,
+        by_aor: Mapping[str, Iterable[Binding]],
+        node: str = "",
+        renewed: Container[str] = (),
+    ) -> None:
         """Replace all bindings that each address of record has at a node, in one transaction.
 
         Those at other nodes stay, except for a Contact that has come to this one.
+
+        Args:
+            renewed: addresses of record that have lost no binding since they were saved last.
         """
-        if not by_aor:
-            return
         # A phone may use one Contact on several flows; after a restart it tells them apart anew.
         unique = {(b.aor, b.contact): b for bindings in by_aor.values() for b in bindings}
-        known = [binding_row(binding) | {"node": node} for binding in unique.values()]
-        rows = [row for row in known if fits(row)]
-        moved = [{"address": row["aor"], "uri": row["contact"]} for row in rows]
+        rows = [row for b in unique.values() if fits(row := binding_row(b, node))]
+        changed = [{"address": aor, "at": node} for aor in by_aor if aor not in renewed]
         with self._engine.begin() as connection:
-            connection.execute(_DELETE_BINDINGS, [{"address": aor, "at": node} for aor in by_aor])
+            if changed:
+                connection.execute(_DELETE_BINDINGS, changed)
             if rows:
-                connection.execute(_DELETE_MOVED_BINDINGS, moved)
-                connection.execute(insert(bindings_table), rows)
+                write_bindings(connection, rows)
 
     def caps(self, accounts: Sequence[int] | None = None) -> list[Caps]:
         """The caps of accounts that have any; None means all accounts."""
@@ -407,9 +418,6 @@ class DirectoryStore:
 _DELETE_BINDINGS = delete(bindings_table).where(
     bindings_table.c.aor == bindparam("address"),
     bindings_table.c.node.in_(("", bindparam("at"))),
-)
-_DELETE_MOVED_BINDINGS = delete(bindings_table).where(
-    bindings_table.c.aor == bindparam("address"), bindings_table.c.contact == bindparam("uri")
 )
 
 

@@ -47,7 +47,10 @@ def breaks(lines: list[bytes]) -> bool:
     return b"\n" in text or b"\r" in text
 
 
-_MESSAGE = b"%s%s\r\nContent-Length: %d\r\n\r\n%s"
+_END = b"%s\r\nContent-Length: %d\r\n\r\n%s"
+_MESSAGE = b"%s" + _END
+ANSWER = b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s" + _END
+"""Nearly every response (RFC 3261 section 8.2.6.2); behind the To stands its tag."""
 _line = b"\r\n%s: %s".__mod__
 """The line of a field, behind the line above it."""
 

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import Field, breaks, index, index_again, lines_of, write, write_request
+from sip.fields import (
+    ANSWER,
+    Field,
+    breaks,
+    index,
+    index_again,
+    lines_of,
+    write,
+    write_request,
+)
 from sip.grammar import MAGIC_COOKIE, octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, read_contacts, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -46,11 +55,6 @@ _UP_TO_TO = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
 _BEHIND_TO = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
 _UP_TO_TAG = itemgetter(b"via", b"from", b"to")
 _BEHIND_TAG = itemgetter(b"call-id", b"cseq")
-_ANSWER = (
-    b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s%s"
-    b"\r\nContent-Length: %d\r\n\r\n%s"
-)
-"""Nearly every response (RFC 3261 section 8.2.6.2)."""
 _SOMETIMES = frozenset({b"record-route", b"timestamp"})
 """Fields that only some responses copy."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
@@ -462,13 +466,12 @@ class Request(Message):
             return
         value = self.values[b"via"]
         if b";rport" in value:
-            value = b"%s;received=%s" % (
-                value.replace(b";rport", b";rport=%d" % port), host.encode("ascii"),
-            )  # fmt: skip
-        elif self.sent_by[0] == host:
-            return
-        else:
+            source = b";rport=%d;received=%s" % (port, host.encode("ascii"))
+            value = value.replace(b";rport", source)
+        elif self.sent_by[0] != host:
             value = b"%s;received=%s" % (value, host.encode("ascii"))
+        else:
+            return
         self.values[b"via"] = self.stamped_via = value
         if self.repeated is not None:
             self._replace_via(value)
@@ -533,7 +536,7 @@ class Request(Message):
         tag = b""
         if to_tag is not None and self.to_tag is None:
             tag = b";tag=" + to_tag.encode("ascii")
-        return _ANSWER % (
+        return ANSWER % (
             _status_line(status, reason), *_UP_TO_TAG(values), tag, *_BEHIND_TAG(values),
             lines_of(fields), len(body), body,
         )  # fmt: skip
@@ -558,15 +561,6 @@ class Request(Message):
             return self.to_tag is None
         except ParseError:
             return b"tag=" not in to  # answering a request that can't be read
-
-
-class RequestError(ParseError):
-    """A request that can't be read but answered: `request` has what the response copies."""
-
-    def __init__(self, error: ParseError, request: Request) -> None:
-        super().__init__(error.reason, error.status)
-        self.headers = error.headers
-        self.request = request
 
 
 class Response(Message):

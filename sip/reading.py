@@ -15,12 +15,21 @@ from sip.fields import (
     unfold,
 )
 from sip.grammar import text
-from sip.message import MAX_MESSAGE_BYTES, Message, Request, RequestError, Response
+from sip.message import MAX_MESSAGE_BYTES, Message, Request, Response
 from sip.plain import read_plain
 
 _REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) ((?i:SIP)/[0-9]+\.[0-9]+)")
 """SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, in any case: a quoted string of ABNF has none."""
 _STATUS_LINE = re.compile(rb"(?i:SIP)/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
+
+
+class RequestError(ParseError):
+    """A request that can't be read but answered: `request` has what the response copies."""
+
+    def __init__(self, error: ParseError, request: Request) -> None:
+        super().__init__(error.reason, error.status)
+        self.headers = error.headers
+        self.request = request
 
 
 def parse_message(data: bytes) -> Request | Response:

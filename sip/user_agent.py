@@ -26,10 +26,10 @@ from sip.errors import ParseError, SipError
 from sip.events import Event
 from sip.fields import Fields, breaks
 from sip.flow import Address, Flow
-from sip.message import Request, RequestError, Response
+from sip.message import Request, Response
 from sip.peer import Peer
 from sip.plain import read_plain
-from sip.reading import read_strictly
+from sip.reading import RequestError, read_strictly
 from sip.referral import Referral, Stranger
 from sip.refresher import Refresher
 from sip.session import SDP, Session

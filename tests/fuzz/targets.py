@@ -32,11 +32,11 @@ from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.framing import Ping, StreamFramer
 from sip.intake import Intake
-from sip.message import Request, RequestError, Response
+from sip.message import Request, Response
 from sip.offer_answer import check_answer, media_target, relayed
 from sip.plain import read_plain
 from sip.precedence import Glance
-from sip.reading import parse_message, read_strictly
+from sip.reading import RequestError, parse_message, read_strictly
 from sip.referral import ReferTo, parse_replaces
 from sip.refusal import Refuser
 from sip.registrar import Registrar, RegistrarLimits

@@ -6,8 +6,8 @@ from sip_messages import raw, request
 from sip.errors import ParseError
 from sip.fields import MAX_HEADERS, MAX_VALUE_BYTES
 from sip.headers import MAX_CONTACTS
-from sip.message import MAX_MESSAGE_BYTES, Request, RequestError, Response
-from sip.reading import parse_message
+from sip.message import MAX_MESSAGE_BYTES, Request, Response
+from sip.reading import RequestError, parse_message
 
 START = b"OPTIONS sip:bob@example.org SIP/2.0"
 NEEDED = (

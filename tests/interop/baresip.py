@@ -115,6 +115,8 @@ class Baresip:
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
             env={**os.environ, "HOME": str(folder)},
         )  # fmt: skip
+        with contextlib.suppress(PermissionError):  # a phone has a processor of its own
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, -10)
         self._control = until(lambda: _connect(control), f"baresip's control socket of {login}")
         self._unread = b""
         until(lambda: "200 OK" in self.log or NO_ADDRESS in self.log, f"{login} registers")

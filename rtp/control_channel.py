@@ -45,16 +45,17 @@ class ControlChannel:
             try:
                 self._channel.send(self._backlog[0])
             except BlockingIOError:
-                self._block(True)
+                if not self._blocked:
+                    self._block(True)
                 return
             except OSError:
                 self._backlog.clear()  # the switch is gone, which the next read says, too
             else:
                 self._backlog.popleft()
-        self._block(False)
+        if self._blocked:
+            self._block(False)
 
     def _block(self, blocked: bool) -> None:
-        if blocked != self._blocked:
-            self._blocked = blocked
-            out = select.EPOLLOUT if blocked else 0
-            self._epoll.modify(self.fd, select.EPOLLIN | out)
+        self._blocked = blocked
+        out = select.EPOLLOUT if blocked else 0
+        self._epoll.modify(self.fd, select.EPOLLIN | out)

@@ -7,6 +7,7 @@ runs one over a virtual network.
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -129,7 +130,7 @@ class Engine:
         self._silences: list[tuple[float, int]] = []
         """A heap of when which session would have been silent for too long, so that many calls are
         never looked through at once."""
-        self._changed: list[Session] = []
+        self._changed: dict[int, Session] = {}
         self._secure: set[int] = set()
         """Sessions that have had SRTP."""
         self._dtls = None if start.certificate is None else DtlsContext(start.certificate)
@@ -246,7 +247,7 @@ class Engine:
         self._sound.negotiated(session.sound)
         session.reported_at = None
         self._watch_from(session, now)
-        self._changed.append(session)
+        self._changed[session.id] = session
 
     def _set_web(self, session: Session, index: int, message: SetRemote) -> None:
         """Have a browser on a side, or no more."""
@@ -279,14 +280,14 @@ class Engine:
             return
         session.relay.sides[_index(message.side)].agree(message.formats)
         self._sound.negotiated(session.sound)
-        self._changed.append(session)  # the kernel counts by the clock of the timestamps
+        self._changed[session.id] = session  # the kernel counts by the clock of the timestamps
 
     def _relearn(self, message: Relearn, now: float) -> None:
         session = self._with_side(message.session, message.side)
         if session is not None:
             side = session.relay.sides[_index(message.side)]
             side.relearn(message.signalling_address, now)
-            self._changed.append(session)
+            self._changed[session.id] = session
 
     def _with_side(self, session_id: int, side: Side) -> Session | None:
         """A session; None if it isn't there, or has no ports for such a side."""
@@ -353,7 +354,7 @@ class Engine:
         forward = session.relay.receive(owner.side, owner.component, clear, source, now)
         if latch.source is not before and latch.source is not None:
             self._messages.append(Latched(session.id, _letter(owner.side), *latch.source))
-            self._changed.append(session)
+            self._changed[session.id] = session
         if latch.elsewhere is not noted and latch.elsewhere is not None:
             self._messages.append(Elsewhere(session.id, _letter(owner.side), *latch.elsewhere))
         if forward is None:
@@ -382,10 +383,10 @@ class Engine:
         if selected is not None and selected != side.latch.source:
             side.latch.fix(selected, now)
             self._messages.append(Latched(session.id, _letter(index), *selected))
-            self._changed.append(session)
+            self._changed[session.id] = session
         if web.keys is not None and not side.has_keys(web.keys):
             side.secure_by(web.keys)
-            self._changed.append(session)
+            self._changed[session.id] = session
             self._messages.append(Keyed(session.id, _letter(index), web.keys))
         if web.is_refused:
             if not side.is_given_up:
@@ -468,7 +469,7 @@ class Engine:
                 heard = not session.relay.sides[side].one_way
                 if not heard:
                     session.relay.sides[side].latch.listen(now)
-                    self._changed.append(session)
+                    self._changed[session.id] = session
                 self._messages.append(OneWay(session_id, _letter(side), heard))
 
     @property
@@ -547,14 +548,14 @@ class Engine:
         messages += self._sound.take_messages()
         return messages
 
-    def take_changed(self) -> list[Session]:
+    def take_changed(self) -> Collection[Session]:
         """Sessions whose addresses or directions changed since the last call, some of them
         closed by now; the worker connects their sockets anew."""
-        changed, self._changed = self._changed, []
+        changed, self._changed = self._changed, {}
         for session in self._sound.take_changed():
             if session in self._sessions:
-                changed.append(self._sessions[session])
-        return changed
+                changed[session] = self._sessions[session]
+        return changed.values()
 
 
 def _letter(side: int) -> Side:

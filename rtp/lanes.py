@@ -86,6 +86,35 @@ class SecureLane:
         self.renumbers = bool(mine.renumbering)
         self.opens, self.seals = mine.secure, theirs.secure
 
+    @classmethod
+    def between(
+        cls,
+        mine: RelaySide,
+        theirs: RelaySide,
+        out_fd: int,
+        peer: Address | None,
+        out_peer: Address | None,
+    ) -> SecureLane | None:
+        """The lane of a direction that has SRTP on a side; None while its packets need more care.
+
+        Args:
+            peer, out_peer: what the sockets of both sides are connected to.
+        """
+        target = theirs.rtp_destination
+        if target is None or (mine.web is None and peer is None):
+            return None
+        if theirs.web is None and target != out_peer:
+            return None
+        source = None if mine.web is None else mine.web.ice.selected
+        browsers = [side for side in (mine, theirs) if side.web is not None]
+        for side in browsers:
+            selected = side.latch.source
+            if side.secure is None or selected is None or selected[0].startswith(TCP_MARK):
+                return None
+        if mine.web is not None and source != mine.latch.source:
+            return None
+        return cls(out_fd, mine, theirs, source, None if theirs.web is None else target)
+
     def passed(self, data: bytes, now: float) -> bytes | None:
         """A packet of the peer's, counted, as it goes to the other side; None if it doesn't."""
         _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
@@ -99,29 +128,35 @@ class SecureLane:
         return clear if self.seals is None else self.seals.seal_rtp(clear, sequence, ssrc)
 
 
-def secure_lane(
-    mine: RelaySide,
-    theirs: RelaySide,
-    out_fd: int,
-    peer: Address | None,
-    out_peer: Address | None,
-) -> SecureLane | None:
-    """The lane of a direction that has SRTP on a side; None while its packets need more care.
+class SingleLanes:
+    """The lanes whose packets are passed on one by one, by the descriptor that they come to."""
 
-    Args:
-        peer, out_peer: what the sockets of both sides are connected to.
-    """
-    target = theirs.rtp_destination
-    if target is None or (mine.web is None and peer is None):
-        return None
-    if theirs.web is None and target != out_peer:
-        return None
-    source = None if mine.web is None else mine.web.ice.selected
-    browsers = [side for side in (mine, theirs) if side.web is not None]
-    for side in browsers:
-        selected = side.latch.source
-        if side.secure is None or selected is None or selected[0].startswith(TCP_MARK):
-            return None
-    if mine.web is not None and source != mine.latch.source:
-        return None
-    return SecureLane(out_fd, mine, theirs, source, None if theirs.web is None else target)
+    __slots__ = ("listening", "movable", "movable_secure", "plain", "renumbered", "secure")
+
+    def __init__(self) -> None:
+        self.plain: dict[int, Lane] = {}
+        self.renumbered: dict[int, RenumberedLane] = {}
+        self.secure: dict[int, SecureLane] = {}
+        self.listening: dict[int, ListeningLane] = {}
+        self.movable: dict[int, Lane] = {}
+        """Plain ones whose packets could be passed on together with others."""
+        self.movable_secure: set[int] = set()
+        """The same of lanes with SRTP; those that listen can all be moved."""
+
+    def __len__(self) -> int:
+        """The lanes that lead to another socket."""
+        return len(self.plain) + len(self.renumbered) + len(self.secure)
+
+    @property
+    def any_movable(self) -> bool:
+        """True if packets of a lane could be passed on together with others."""
+        return bool(self.movable or self.listening or self.movable_secure)
+
+    def close(self, fd: int) -> None:
+        """Leave a socket alone, whatever lane it had."""
+        self.plain.pop(fd, None)
+        self.renumbered.pop(fd, None)
+        self.secure.pop(fd, None)
+        self.listening.pop(fd, None)
+        self.movable.pop(fd, None)
+        self.movable_secure.discard(fd)

@@ -64,32 +64,28 @@ def _is_unsent(relay: Relay, side: RelaySide, now: float) -> bool:
 class Rounds:
     """The order in which sessions are checked."""
 
-    __slots__ = ("_due_at", "_waiting")
+    __slots__ = ("_waiting", "due_at")
 
     def __init__(self) -> None:
-        self._due_at: float | None = None
-        self._waiting: deque[int] = deque()
-
-    @property
-    def due_at(self) -> float | None:
+        self.due_at: float | None = None
         """None while there are no sessions."""
-        return self._due_at
+        self._waiting: deque[int] = deque()
 
     def opened(self, now: float) -> None:
         """There is a session."""
-        if self._due_at is None:
-            self._due_at = now + STEP_SECONDS
+        if self.due_at is None:
+            self.due_at = now + STEP_SECONDS
 
     def turn(self, sessions: Mapping[int, object], now: float) -> list[int]:
         """The sessions to be checked now, some of which may have gone."""
-        if self._due_at is None or now < self._due_at:
+        if self.due_at is None or now < self.due_at:
             return []
         if not sessions:
-            self._due_at = None
+            self.due_at = None
             self._waiting.clear()
             return []
         step = min(STEP_SECONDS, ROUND_SECONDS * MAX_AT_ONCE / len(sessions))
-        self._due_at = now + step
+        self.due_at = now + step
         if not self._waiting:
             self._waiting.extend(sessions)
         count = -(-len(sessions) * step // ROUND_SECONDS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from msgspec import structs
+from msgspec import Struct, field, structs
 
 from rtp.control import FaxAddress, Keys, Seen, SetRemote
 from rtp.fax_stream import FaxStream
 from rtp.figures import SessionFigures, SideFigures
-from rtp.formats import UNKNOWN, Formats
+from rtp.formats import UNKNOWN, Formats, event_numbers
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
 from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp, with_payload_type
@@ -35,87 +35,64 @@ Forward = tuple[int, Component, Address]
 """Out of which side's which port, and where to."""
 
 
-class RelaySide:
+class RelaySide(Struct, eq=False):
     """One peer of a session: its description, its latch and the stream that came from it."""
 
-    __slots__ = (
-        "_latch_seconds",
-        "_rtcp_announced",
-        "_rtcp_source",
-        "direction",
-        "event_numbers",
-        "fax",
-        "fax_packets",
-        "formats",
-        "held",
-        "in_kernel",
-        "inbound",
-        "is_given_up",
-        "latch",
-        "multiplexes",
-        "negotiated",
-        "one_way",
-        "packet_ms",
-        "renumbering",
-        "reports",
-        "secure",
-        "sent_at",
-        "spoken_to",
-        "strays",
-        "stream",
-        "was_one_way",
-        "web",
-        "web_due_at",
-        "withholds_keys",
-    )
+    latch: Latch
+    _latch_seconds: float
+    fax: FaxStream | None = None
+    """The T.38 stream; None while none was negotiated."""
+    fax_packets: int = 0
+    """Those of T.38 streams that have ended."""
+    stream: ReceivedStream = field(default_factory=ReceivedStream)
+    strays: int = 0
+    direction: str = "sendrecv"
+    held: bool = False
+    """Held in the old way, by a null address: nothing can be sent."""
+    multiplexes: bool = False
+    """RTCP comes and goes on the RTP port (RFC 5761)."""
+    negotiated: bool = False
+    reports: PeerReports = field(default_factory=PeerReports)
+    one_way: bool = False
+    """It isn't heard now, though it is spoken to."""
+    was_one_way: bool = False
+    formats: Formats = UNKNOWN
+    event_numbers: frozenset[int] = frozenset()
+    """Payload types by which it tells of keys (RFC 4733)."""
+    renumbering: dict[int, int] = field(default_factory=dict)
+    """Its payload types that the other side knows by another number."""
+    packet_ms: int = 20
+    in_kernel: bool = False
+    """True if the kernel forwards what this peer sends."""
+    inbound: InboundSound | None = None
+    """Set while the sound tier reads what arrives."""
+    spoken_to: bool = False
+    """True while the sound tier sends to this peer; packets of the other one aren't forwarded
+    then."""
+    sent_at: float | None = None
+    """When the sound tier sent it something last; monotonic seconds."""
+    withholds_keys: bool = False
+    """Its events aren't passed on."""
+    secure: Srtp | None = None
+    """The SRTP contexts; with them no packet is forwarded as it is: it is decrypted, and encrypted
+    for the other side."""
+    web: WebPeer | None = None
+    """ICE and DTLS of a browser; nothing passes before they have made the keys."""
+    web_due_at: float | None = None
+    """When to look at the browser; monotonic seconds."""
+    is_given_up: bool = False
+    """True once it was reported that the browser is gone, or isn't the right one."""
+    _rtcp_announced: Address | None = None
+    _rtcp_source: Address | None = None
 
-    def __init__(self, signalling_address: str | None, latch_seconds: float) -> None:
-        self.latch = Latch(numeric_host(signalling_address), latch_seconds)
-        self._latch_seconds = latch_seconds
-        self.fax: FaxStream | None = None
-        """The T.38 stream; None while none was negotiated."""
-        self.fax_packets = 0
-        """Those of T.38 streams that have ended."""
-        self.stream = ReceivedStream()
-        self.strays = 0
-        self.direction = "sendrecv"
-        self.held = False
-        """Held in the old way, by a null address: nothing can be sent."""
-        self.multiplexes = False
-        """RTCP comes and goes on the RTP port (RFC 5761)."""
-        self.negotiated = False
-        self.reports = PeerReports()
-        self.one_way = False
-        """It isn't heard now, though it is spoken to."""
-        self.was_one_way = False
-        self.formats = UNKNOWN
-        self.event_numbers: frozenset[int] = frozenset()
-        """Payload types by which it tells of keys (RFC 4733)."""
-        self.renumbering: dict[int, int] = {}
-        """Its payload types that the other side knows by another number."""
-        self.packet_ms = 20
-        self.in_kernel = False
-        """True if the kernel forwards what this peer sends."""
-        self.inbound: InboundSound | None = None
-        """Set while the sound tier reads what arrives."""
-        self.spoken_to = False
-        """True while the sound tier sends to this peer; packets of the other one aren't forwarded
-        then."""
-        self.sent_at: float | None = None
-        """When the sound tier sent it something last; monotonic seconds."""
-        self.withholds_keys = False
-        """Its events aren't passed on."""
-        self.secure: Srtp | None = None
-        """The SRTP contexts; with them no packet is forwarded as it is: it is decrypted, and
-        encrypted for the other side."""
-        self.web: WebPeer | None = None
-        """ICE and DTLS of a browser; nothing passes before they have made the keys."""
-        self.web_due_at: float | None = None
-        """When to look at the browser; monotonic seconds."""
-        self.is_given_up = False
-        """True once it was reported that the browser is gone, or isn't the right one."""
-        self._rtcp_announced: Address | None = None
-        self._rtcp_source: Address | None = None
+    @classmethod
+    def of(cls, signalling_address: str | None, latch_seconds: float) -> RelaySide:
+        """The side of a peer that has described nothing yet.
+
+        Args:
+            signalling_address: the IP address that its SIP comes from, if known.
+        """
+        return cls(Latch(numeric_host(signalling_address), latch_seconds), latch_seconds)
 
     def negotiate(self, remote: SetRemote) -> None:
         """Take what the peer's SDP says."""
@@ -197,11 +174,7 @@ class RelaySide:
             return
         self.formats = formats
         self.renumbering = dict(formats.renumbered)
-        self.event_numbers = frozenset(
-            number
-            for number, encoding in formats.meanings().items()
-            if encoding == "TELEPHONE-EVENT"
-        )
+        self.event_numbers = event_numbers(formats)
 
     def renumbered(self, data: bytes) -> bytes:
         """A packet of this peer's by the payload type that the other side knows."""
@@ -321,8 +294,8 @@ class Relay:
         self, a_signalling: str | None, b_signalling: str | None, latch_seconds: float
     ) -> None:
         self.sides = (
-            RelaySide(a_signalling, latch_seconds),
-            RelaySide(b_signalling, latch_seconds),
+            RelaySide.of(a_signalling, latch_seconds),
+            RelaySide.of(b_signalling, latch_seconds),
         )
         self.negotiated_at: float | None = None
         """When both sides were known first, or one of them was negotiated last after that."""
@@ -406,7 +379,8 @@ class Relay:
     @property
     def secure(self) -> bool:
         """True if a side has SRTP, so that packets don't pass as they are."""
-        return any(side.secure is not None or side.web is not None for side in self.sides)
+        a, b = self.sides
+        return not (a.secure is None is b.secure and a.web is None is b.web)
 
     @property
     def on_hold(self) -> bool:
@@ -425,8 +399,9 @@ class Relay:
 
     def catch_up(self) -> None:
         """Take over what was counted of packets that didn't come by here."""
-        for side in self.sides:
-            side.catch_up()
+        a, b = self.sides
+        a.catch_up()
+        b.catch_up()
 
     def figures(self, epoch_offset_ms: int) -> SessionFigures:
         """Figures of both sides."""

@@ -15,21 +15,14 @@ import struct
 import time
 from heapq import heappop, heappush
 
-from rtp.control import (
-    MAX_BATCH,
-    Start,
-    Started,
-    TellStatus,
-    ToWorker,
-    decode_to_worker,
-)
+from rtp.control import MAX_BATCH, Start, Started, TellStatus, decode_to_worker
 from rtp.control_channel import ControlChannel
 from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
 from rtp.figures import Status
 from rtp.ice_tcp import IceTcp
-from rtp.lanes import Lane, ListeningLane, RenumberedLane, SecureLane, secure_lane
+from rtp.lanes import Lane, ListeningLane, RenumberedLane, SecureLane, SingleLanes
 from rtp.packet import HEADER, is_rtp
 from rtp.ports import PortPool
 from rtp.ring_lanes import RingLanes, ring_lanes
@@ -100,21 +93,17 @@ class Worker:
             self._ice_tcp = IceTcp(
                 start.address, start.ice_tcp_port, epoll, self._engine.port_of, self._pass_on
             )
-        self._lanes: dict[int, Lane] = {}
-        self._single: dict[int, Lane] = {}
-        """Those whose packets could be passed on together with others."""
-        self._single_secure: set[int] = set()
-        """The same of lanes with SRTP."""
-        self._renumbered: dict[int, RenumberedLane] = {}
-        self._secure: dict[int, SecureLane] = {}
-        self._listening: dict[int, ListeningLane] = {}
-        """Those whose packets aren't received together with others yet."""
+        self._lanes = SingleLanes()
+        self._laned: set[int] = set()
+        """Descriptors that may have a lane of any kind."""
         self._unsettled: list[tuple[float, int]] = []
         """A heap of when to look which session's latches have settled."""
         self._controlled_at = 0.0
         self._ticks = False
         self._tick_seconds = TICK_SECONDS
         self._running = True
+        self._due_at: float | None = None
+        """When something is due by the clock alone; None for never."""
 
     def run(self) -> None:
         """Work until the switch closes the control socket.
@@ -148,7 +137,9 @@ class Worker:
 
     def _turn(self) -> None:
         """Wait, forward what came, then see to everything else."""
-        events = self._epoll.poll(self._timeout(time.monotonic()), MAX_EVENTS)
+        self._due_at = due_at = self._next_deadline()
+        timeout = -1.0 if due_at is None else max(0.0, due_at - time.monotonic())
+        events = self._epoll.poll(timeout, MAX_EVENTS)
         now = time.monotonic()
         self._ticks = len(events) >= TICK_FROM_PACKETS
         self._tick_seconds = TICK_SECONDS
@@ -170,19 +161,20 @@ class Worker:
                 ends_at = min(ends_at, self._engine.tick_due_at)
             time.sleep(max(0.0, ends_at - time.monotonic()))
 
-    def _timeout(self, now: float) -> float:
-        due_at = self._engine.tick_due_at
-        deadlines = (
-            self._engine.next_deadline(),
+    def _next_deadline(self) -> float | None:
+        tick_at = self._engine.tick_due_at
+        deadline = self._engine.next_deadline()
+        for due_at in (
             self._engine.watch_due_at,
             self._fast_path.check_due_at,
             self._unsettled[0][0] if self._unsettled else None,
             # epoll waits for whole milliseconds, rounded up; the rest is slept off before the tick.
-            None if due_at is None else due_at - POLL_SECONDS,
+            None if tick_at is None else tick_at - POLL_SECONDS,
             None if self._ice_tcp is None else self._ice_tcp.due_at,
-        )
-        deadline = min((due for due in deadlines if due is not None), default=None)
-        return -1.0 if deadline is None else max(0.0, deadline - now)
+        ):
+            if due_at is not None and (deadline is None or due_at < deadline):
+                deadline = due_at
+        return deadline
 
     def _tick(self, now: float, soon: float) -> None:
         """Do what is due, or will be in `soon` seconds, at its time."""
@@ -224,7 +216,7 @@ class Worker:
         return others
 
     def _forward(self, events: list[tuple[int, int]], now: float) -> None:
-        lanes = self._lanes
+        lanes = self._lanes.plain
         read, write, unpack = os.read, os.write, HEADER.unpack_from
         for fd, mask in events:
             lane = lanes.get(fd)
@@ -251,15 +243,15 @@ class Worker:
         if fd == self._control.fd:
             self._control_event(mask, now)
             return
-        listening = self._listening.get(fd)
+        listening = self._lanes.listening.get(fd)
         if listening is not None:
             self._hear(listening, fd, now)
             return
-        renumbered = self._renumbered.get(fd)
+        renumbered = self._lanes.renumbered.get(fd)
         if renumbered is not None:
             self._renumber(renumbered, fd, now)
             return
-        secure = self._secure.get(fd)
+        secure = self._lanes.secure.get(fd)
         if secure is not None:
             self._pass_secure(secure, self._sockets.by_fd[fd], now)
             return
@@ -394,15 +386,12 @@ class Worker:
                 self._running = False
                 return
             for message in decode_to_worker(record):
-                self._handle(message, now)
+                if isinstance(message, TellStatus):
+                    self._control.send([self._status()])
+                else:
+                    self._engine.handle(message, now)
                 handled += 1
         self._ticks = False
-
-    def _handle(self, message: ToWorker, now: float) -> None:
-        if isinstance(message, TellStatus):
-            self._control.send([self._status()])
-        else:
-            self._engine.handle(message, now)
 
     def _status(self) -> Status:
         fast_path = self._fast_path
@@ -427,6 +416,19 @@ class Worker:
         """Deadlines, sockets to connect anew, and news for the switch."""
         if self._ring is not None:
             self._see_to_ring(self._ring, now)
+        if self._due_at is not None and self._due_at <= now:
+            self._see_to_deadlines(now)
+        for session in self._engine.take_changed():
+            if self._engine.session(session.id) is session:
+                self._plumb(session, now)
+        for port, data, target in self._engine.take_datagrams():
+            if port in self._sockets.by_port:
+                self._send(port, data, target)
+        messages = self._engine.take_messages()
+        if messages:
+            self._control.send(messages)
+
+    def _see_to_deadlines(self, now: float) -> None:
         if self._ice_tcp is not None:
             self._ice_tcp.sweep(now)
         self._engine.expire(now)
@@ -439,15 +441,6 @@ class Worker:
             session = self._engine.session(session_id)
             if session is not None:
                 self._plumb(session, now)
-        for session in self._engine.take_changed():
-            if self._engine.session(session.id) is session:
-                self._plumb(session, now)
-        for port, data, target in self._engine.take_datagrams():
-            if port in self._sockets.by_port:
-                self._send(port, data, target)
-        messages = self._engine.take_messages()
-        if messages:
-            self._control.send(messages)
 
     def _see_to_ring(self, ring: RingLanes, now: float) -> None:
         """Do what it leaves to us."""
@@ -455,7 +448,8 @@ class Worker:
             fd, out_fd, stream = ring.failed.pop()
             self._close_lanes(fd)
             if stream is not None:
-                self._lanes[fd] = Lane(out_fd, stream)
+                self._lanes.plain[fd] = Lane(out_fd, stream)
+                self._laned.add(fd)
         if ring.unusual:
             unusual, ring.unusual = ring.unusual, []
             for fd, data, source in unusual:
@@ -464,31 +458,32 @@ class Worker:
                     self._careful(media_socket, data, now)
                 else:
                     self._pass_on(media_socket.port, data, source, now)
-        listening = len(self._listening) + ring.listening
+        if not self._lanes.any_movable:
+            return
+        listening = len(self._lanes.listening) + ring.listening
         if self._relayed + listening < (self._start.batch_from or 0):
             return
         ends_at = time.monotonic() + MOVE_SECONDS
-        while self._single and time.monotonic() < ends_at:
-            fd, lane = self._single.popitem()
-            del self._lanes[fd]
+        while self._lanes.movable and time.monotonic() < ends_at:
+            fd, lane = self._lanes.movable.popitem()
+            del self._lanes.plain[fd]
             self._epoll.unregister(fd)
             ring.open(fd, lane.out_fd, lane.stream)
-        while self._listening and time.monotonic() < ends_at:
-            fd, heard = self._listening.popitem()
+        while self._lanes.listening and time.monotonic() < ends_at:
+            fd, heard = self._lanes.listening.popitem()
             self._epoll.unregister(fd)
             ring.open_listening(fd, heard)
-        while self._single_secure and time.monotonic() < ends_at:
-            fd = self._single_secure.pop()
-            if ring.open_secure(fd, self._secure[fd]):
-                del self._secure[fd]
+        while self._lanes.movable_secure and time.monotonic() < ends_at:
+            fd = self._lanes.movable_secure.pop()
+            if ring.open_secure(fd, self._lanes.secure[fd]):
+                del self._lanes.secure[fd]
                 self._epoll.unregister(fd)
 
     @property
     def _relayed(self) -> int:
         """Directions that the worker itself passes on."""
         batched = 0 if self._ring is None else len(self._ring) - self._ring.listening
-        single = len(self._lanes) + len(self._renumbered) + len(self._secure)
-        return single - len(self._fast_path) + batched
+        return len(self._lanes) - len(self._fast_path) + batched
 
     # Sockets
 
@@ -517,17 +512,22 @@ class Worker:
 
     def _plumb(self, session: Session, now: float) -> None:
         """Connect what is latched, and open the fast lanes that can be."""
-        session.relay.catch_up()
-        sockets = [self._sockets.by_port[port] for port in session.ports]
-        for media_socket, side in zip(sockets, session.relay.sides, strict=False):
+        relay, by_port = session.relay, self._sockets.by_port
+        relay.catch_up()
+        sockets = [by_port[port] for port in session.ports]
+        for media_socket, side in zip(sockets, relay.sides, strict=False):
             self._connect(media_socket, side.heard_alone(now), now)
         self._review_later(session, now)
         for media_socket in sockets:
             self._close_lanes(media_socket.fd)
+        secure = relay.secure
         for index, media_socket in enumerate(sockets):
-            if session.relay.secure:
+            if not secure and media_socket.peer is None:
+                continue
+            self._laned.add(media_socket.fd)
+            if secure:
                 self._open_secure_lane(session, index, sockets)
-            elif media_socket.peer is not None:
+            else:
                 self._open_lane(session, index, sockets)
 
     def _open_secure_lane(self, session: Session, index: int, sockets: list[MediaSocket]) -> None:
@@ -538,11 +538,11 @@ class Worker:
         theirs, came, out = session.relay.sides[1 - index], sockets[index], sockets[1 - index]
         if theirs.spoken_to:
             return
-        lane = secure_lane(mine, theirs, out.fd, came.peer, out.peer)
+        lane = SecureLane.between(mine, theirs, out.fd, came.peer, out.peer)
         if lane is not None:
-            self._secure[came.fd] = lane
+            self._lanes.secure[came.fd] = lane
             if self._batches_secure:
-                self._single_secure.add(came.fd)
+                self._lanes.movable_secure.add(came.fd)
 
     def _open_lane(self, session: Session, index: int, sockets: list[MediaSocket]) -> None:
         """Let packets of a connected side take a fast way, if there is one."""
@@ -551,31 +551,29 @@ class Worker:
         alone = len(sockets) == 1 or theirs.spoken_to
         if mine.inbound is not None:
             if alone:
-                self._listening[fd] = ListeningLane(mine.inbound, mine.stream)
+                self._lanes.listening[fd] = ListeningLane(mine.inbound, mine.stream)
             return
         if alone:
             return
         out = sockets[1 - index]
         if out.peer is not None and out.peer == theirs.rtp_destination:
             if mine.renumbering:
-                self._renumbered[fd] = RenumberedLane(out.fd, mine)
+                self._lanes.renumbered[fd] = RenumberedLane(out.fd, mine)
             else:
-                self._lanes[fd] = Lane(out.fd, mine.stream)
+                self._lanes.plain[fd] = Lane(out.fd, mine.stream)
             peer = sockets[index].peer
             assert peer is not None
             way_in, way_out = (sockets[index].address, peer), (out.address, out.peer)
             self._fast_path.take(fd, session.id, mine, way_in, way_out)
             ring_may = self._ring is not None and not self._fast_path.has(fd)
             if ring_may and not mine.renumbering:
-                self._single[fd] = self._lanes[fd]
+                self._lanes.movable[fd] = self._lanes.plain[fd]
 
     def _close_lanes(self, fd: int) -> None:
-        self._lanes.pop(fd, None)
-        self._single.pop(fd, None)
-        self._renumbered.pop(fd, None)
-        self._secure.pop(fd, None)
-        self._single_secure.discard(fd)
-        self._listening.pop(fd, None)
+        if fd not in self._laned:
+            return
+        self._laned.remove(fd)
+        self._lanes.close(fd)
         self._fast_path.take_back(fd)
         if self._ring is not None and self._ring.close_lane(fd):
             self._epoll.register(fd, select.EPOLLIN)

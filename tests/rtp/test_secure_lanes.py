@@ -62,7 +62,7 @@ class Ways:
         self.b.connect(self.phone.getsockname()[:2])
         self.phone.connect(self.b.getsockname()[:2])
         self.far = Srtp(Keys(KEYS.suite, KEYS.theirs, KEYS.ours))
-        self.side_a, self.side_b = RelaySide(None, 3.0), RelaySide(None, 3.0)
+        self.side_a, self.side_b = RelaySide.of(None, 3.0), RelaySide.of(None, 3.0)
         self.side_a.secure = Srtp(KEYS, counts_sent=True)
 
     def open(self):

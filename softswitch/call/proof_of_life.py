@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from billing.facts.authorization import ProveAlive
+from billing.stores.group_commit import PATIENCE_SECONDS
 from billing.stores.store import StoreError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ async def prove_life(calls: Iterable[Call], money: GroupCommit) -> None:
     if not lived:
         return
     try:
-        await money.submit(ProveAlive(lived, dialogs))
+        await money.submit(ProveAlive(lived, dialogs), within_seconds=PATIENCE_SECONDS)
     except StoreError:
         for call in changed:
             call.legs.kept_dialogs.not_stored()

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from billing.facts.authorization import CloseCall, Settlement, WriteCdr
 from billing.facts.cdr import Cdr, MediaFigures, SideMedia, leg_key
-from billing.stores.group_commit import GroupCommit
+from billing.stores.group_commit import PATIENCE_SECONDS, GroupCommit
 from billing.stores.schema import storable
 from billing.stores.store import StoreError
 from rtp.figures import SessionFigures, SideFigures
@@ -243,7 +243,9 @@ class SettlementDesk:
         """Rate and record a call. Retried until it succeeds, since no CDR may be lost."""
         command = CloseCall(cdr.key, cdr, self._tolerance_ms) if opened else WriteCdr(cdr)
         try:
-            settlement: Settlement = await self._money.submit(command, patient=True)
+            settlement: Settlement = await self._money.submit(
+                command, within_seconds=PATIENCE_SECONDS
+            )
         except StoreError as error:
             self._log.error("a settlement waits for the database", call=cdr.call_id, why=str(error))
             settlement = await self._retry(command)

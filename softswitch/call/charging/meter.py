@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
+from billing.stores.group_commit import PATIENCE_SECONDS
 from billing.stores.store import StoreError
 from rtp.figures import SessionFigures
 from softswitch.admission.credit import PricedRoute
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from softswitch.call.settings import Limits
 
 NEVER = float("inf")
+ANSWER_PATIENCE_SECONDS = 0.005
+"""The longest that an answer waits for the transaction of another call's reservation. The caller
+receives the 200 so much later, and sound already passes."""
 
 
 class Meter(Struct, eq=False):
@@ -111,7 +115,9 @@ class Meter(Struct, eq=False):
         trunk, answered_by = self.record.trunk, self.record.answered_by
         cost = self.priced.cost_of(trunk)
         command = AnswerCall(self.key, wall, trunk, cost, answered_by, dialogs)
-        authorization = await self._charging.money.submit(command)
+        authorization = await self._charging.money.submit(
+            command, within_seconds=ANSWER_PATIENCE_SECONDS
+        )
         if authorization is not None:
             self._authorization = authorization
         self.answered_at = answered_at
@@ -167,7 +173,8 @@ class Meter(Struct, eq=False):
             return
         self._extending = True
         future = self._charging.money.submit(
-            ExtendCall(self.key, self._clock.wall_ms(), self._limits.reservation_seconds)
+            ExtendCall(self.key, self._clock.wall_ms(), self._limits.reservation_seconds),
+            within_seconds=PATIENCE_SECONDS,
         )
         future.add_done_callback(self._on_extended)
 

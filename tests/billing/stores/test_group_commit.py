@@ -4,7 +4,12 @@ import asyncio
 import time
 
 from billing.facts.authorization import ProveAlive
-from billing.stores.group_commit import PATIENCE_SECONDS, TOLD_AT_ONCE, GroupCommit
+from billing.stores.group_commit import (
+    PATIENCE_SECONDS,
+    SPACING_SECONDS,
+    TOLD_AT_ONCE,
+    GroupCommit,
+)
 
 
 class Slow:
@@ -87,49 +92,97 @@ def test_a_failing_listener_keeps_no_answer_back():
     assert asyncio.run(run()) == 40
 
 
-def test_a_patient_command_joins_the_batch_of_the_next_urgent_one_and_keeps_its_place():
-    async def run() -> tuple[list[list[str]], list[bool]]:
-        applied: list[list[str]] = []
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time jumps to the next timer, so that waits are exact and nothing sleeps."""
 
-        def apply(commands):
-            applied.append([command.calls[0][0] for command in commands])
-            return [None for _ in commands]
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 100.0
 
-        money = GroupCommit(apply, asyncio.get_running_loop(), run_in_thread=False)
-        first = money.submit(command(1), patient=True)
-        second = money.submit(command(2), patient=True)
-        await asyncio.sleep(0.001)
-        before = [first.done(), second.done()]
-        await money.submit(command(3))
-        await asyncio.gather(first, second)
-        await money.close()
-        return applied, before
+    def time(self) -> float:
+        return self.now
 
-    applied, before = asyncio.run(run())
-    assert before == [False, False]
-    assert applied == [["1", "2", "3"]]
-
-
-def test_a_patient_command_waits_for_company_for_ten_milliseconds_at_most():
-    async def run() -> float:
-        loop = asyncio.get_running_loop()
-        money = GroupCommit(lambda commands: [None for _ in commands], loop, run_in_thread=False)
-        begun = loop.time()
-        await asyncio.wait_for(money.submit(command(1), patient=True), 2.0)
-        waited = loop.time() - begun
-        await money.close()
-        return waited
-
-    assert PATIENCE_SECONDS == 0.01
-    assert asyncio.run(run()) >= 0.009
+    def wait(self, seconds: float) -> None:
+        self.run_until_complete(asyncio.sleep(0))
+        until = self.now + seconds
+        while (timers := [h.when() for h in self._scheduled if not h.cancelled()]) and (
+            min(timers) <= until
+        ):
+            self.now = max(self.now, min(timers))
+            self.run_until_complete(asyncio.sleep(0))
+            self.run_until_complete(asyncio.sleep(0))
+        self.now = until
 
 
-def test_closing_waits_for_patient_commands():
-    async def run() -> bool:
-        loop = asyncio.get_running_loop()
-        money = GroupCommit(lambda commands: [None for _ in commands], loop, run_in_thread=False)
-        pending = money.submit(command(1), patient=True)
-        await money.close()
-        return pending.done()
+class Noted:
+    """Books that note when each batch came and which commands it had."""
 
-    assert asyncio.run(run())
+    def __init__(self) -> None:
+        self.loop = Clock()
+        self.batches: list[tuple[float, list[str]]] = []
+        self.money = GroupCommit(self._apply, self.loop, run_in_thread=False)
+
+    def _apply(self, commands):
+        names = [command.calls[0][0] for command in commands]
+        self.batches.append((round(self.loop.now - 100.0, 6), names))
+        return [None for _ in commands]
+
+    def close(self) -> None:
+        self.loop.run_until_complete(self.money.close())
+        self.loop.close()
+
+
+def test_a_command_that_may_wait_joins_the_batch_of_the_next_one_that_does_not():
+    books = Noted()
+    books.money.submit(command(1), within_seconds=PATIENCE_SECONDS)
+    books.money.submit(command(2), within_seconds=PATIENCE_SECONDS)
+    books.loop.wait(0.003)
+    assert books.batches == []
+    books.money.submit(command(3))
+    books.loop.wait(0.02)
+    assert books.batches == [(0.003, ["1", "2", "3"])]
+    books.close()
+
+
+def test_commands_that_may_wait_begin_a_batch_when_the_first_of_them_can_wait_no_longer():
+    books = Noted()
+    books.money.submit(command(1), within_seconds=0.01)
+    books.loop.wait(0.002)
+    books.money.submit(command(2), within_seconds=0.005)
+    books.money.submit(command(3), within_seconds=0.01)
+    books.loop.wait(0.02)
+    assert books.batches == [(0.007, ["1", "2", "3"])]
+    books.close()
+
+
+def test_a_command_waits_for_nothing_but_right_after_the_begin_of_another_batch():
+    assert SPACING_SECONDS == 0.004
+    books = Noted()
+    books.money.submit(command(1))
+    books.loop.wait(0.001)
+    books.money.submit(command(2))
+    books.loop.wait(0.002)
+    books.money.submit(command(3))
+    books.loop.wait(0.005)
+    books.money.submit(command(4))
+    books.loop.wait(0.001)
+    assert books.batches == [(0.0, ["1"]), (0.004, ["2", "3"]), (0.008, ["4"])]
+    books.close()
+
+
+def test_what_a_full_batch_leaves_over_waits_for_nothing():
+    books = Noted()
+    for number in range(501):
+        books.money.submit(command(number))
+    books.loop.wait(0.0)
+    books.loop.wait(0.0)
+    assert [(at, len(names)) for at, names in books.batches] == [(0.0, 500), (0.0, 1)]
+    books.close()
+
+
+def test_closing_waits_for_commands_that_may_wait():
+    books = Noted()
+    pending = books.money.submit(command(1), within_seconds=PATIENCE_SECONDS)
+    books.close()
+    assert pending.done()
+    assert books.batches == [(0.0, ["1"])]

@@ -192,7 +192,8 @@ class Nonces:
     """
 
     def __init__(self, secret: bytes, lifetime_seconds: float = 60.0) -> None:
-        self._key = hashlib.sha256(b"nonce" + secret).digest()
+        key = hashlib.sha256(b"nonce" + secret).digest()
+        self._seal = partial(blake2s, key=key, digest_size=12)
         self._lifetime_ms = round(lifetime_seconds * 1000)
         self._count = 0
 
@@ -207,15 +208,14 @@ class Nonces:
         self._count = (self._count + 1) & 0xFFFFFFFF
         stamp = f"{round(now * 1000):012x}{self._count:08x}"
         data = f"{stamp}{_NAMES[algorithm]} {source}".encode("ascii")
-        return stamp + blake2s(data, key=self._key, digest_size=12).hexdigest()
+        return stamp + self._seal(data).hexdigest()
 
     def check(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> str:
         """ "fresh", "stale" (ours, but too old) or "invalid"."""
         if not nonce.isascii():
             return "invalid"
         data = f"{nonce[:20]}{_NAMES[algorithm]} {source}".encode("ascii")
-        seal = blake2s(data, key=self._key, digest_size=12).hexdigest()
-        if not compare_digest(nonce[20:], seal):
+        if not compare_digest(nonce[20:], self._seal(data).hexdigest()):
             return "invalid"
         age = round(now * 1000) - int(nonce[:12], 16)
         return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"

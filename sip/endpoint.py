@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +20,6 @@ from sip.guard import LIMITED, Guard
 from sip.intake import Fate, Intake
 from sip.precedence import Glance, KnowsNonce, Precedence
 from sip.refusal import Refused
-from sip.stack import Tap
 from sip.transport.connections import Connections
 from sip.transport.listener import Listener
 from sip.transport.settings import ConnectionLimits
@@ -348,14 +346,9 @@ class Endpoint:
             except Exception as error:
                 self._agent.counters.faults += 1
                 self._on_fault(error)
-        if unsent:
-            self._write(unsent, self._stack.tap)
-
-    def _write(self, unsent: deque[tuple[bytes, Flow]], tap: Tap | None) -> None:
-        """Write messages, as many as there are until the last is written."""
-        now, guard = self._loop.time(), self._guard
         while unsent:
             message, flow = unsent.popleft()
+            now, tap, guard = self._loop.time(), self._stack.tap, self._guard
             if tap is not None:
                 tap((now, True, flow, message))
             transport, local, remote, _, beyond = flow
@@ -391,8 +384,14 @@ class Endpoint:
         self.drain()
 
     def _write_unseen(self, message: bytes, flow: Flow) -> None:
-        """Write a message that isn't told to taps, of no transaction."""
-        self._write(deque(((message, flow),)), None)
+        """Write a message of no transaction, which isn't shown to the tap."""
+        guard, host = self._guard, flow.peer[0]
+        if flow.transport != "udp":
+            self.connections.send(message, flow.connection)
+        elif flow.local in self._datagrams and (
+            guard is None or guard.may_answer(host, message, self._loop.time())
+        ):
+            self._datagrams[flow.local].sendto(message, flow.remote)
 
     def failed(self, flow: Flow) -> None:
         """Report that a message could not be sent by a flow."""

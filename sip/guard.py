@@ -133,6 +133,7 @@ class Guard:
         self._usual = rate, burst
         """The bucket of a source: tokens a second, and at once."""
         self._proven = rate * PROVEN_FACTOR, burst * PROVEN_FACTOR
+        self._of_line = limits.line_requests_per_second, limits.line_burst
         self._answers_challenge = answers_challenge
         self._exempt = tuple(exempt)
         self._trusted: set[str] = set()
@@ -233,10 +234,11 @@ class Guard:
         if source.exempt:
             return True
         self._prove(source, login, now)
-        limits, bucket = self._limits, self._lines.get(line)
+        rate, burst = self._of_line
+        bucket = self._lines.get(line)
         if bucket is None:
-            bucket = self._lines[line] = Bucket(limits.line_burst, now)
-        return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
+            bucket = self._lines[line] = Bucket(burst, now)
+        return bucket.take(rate, burst, now)
 
     def _prove(self, source: Source, login: str, now: float) -> None:
         pair = self._pairs.get((source.key, login[:MAX_LOGIN])) or self._pair(source, login, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -289,3 +290,9 @@ def _split_quoted(value: bytes) -> list[bytes]:
             start = index + 1
     elements.append(value[start:].strip(grammar.LWS))
     return [element for element in elements if element]
+
+
+@lru_cache(maxsize=1024)  # a phone sends all its requests from one port
+def via_source(host: str, port: int) -> bytes:
+    """The parameters of a Via that say where a request came from (RFC 3581)."""
+    return b";rport=%d;received=%s" % (port, host.encode("ascii"))

@@ -28,7 +28,7 @@ from sip.fields import (
     write_request,
 )
 from sip.grammar import MAGIC_COOKIE, octets, text
-from sip.headers import CSeq, NameAddr, Via, plain_name_addr, read_contacts, split_list
+from sip.headers import CSeq, NameAddr, Via, plain_name_addr, read_contacts, split_list, via_source
 from sip.uri import MAX_URI_BYTES, Uri
 
 MAX_MESSAGE_BYTES = 65_535
@@ -466,8 +466,7 @@ class Request(Message):
             return
         value = self.values[b"via"]
         if b";rport" in value:
-            source = b";rport=%d;received=%s" % (port, host.encode("ascii"))
-            value = value.replace(b";rport", source)
+            value = value.replace(b";rport", via_source(host, port))
         elif self.sent_by[0] != host:
             value = b"%s;received=%s" % (value, host.encode("ascii"))
         else:

@@ -77,7 +77,7 @@ _RESPONSE = _lines(
 )  # fmt: skip
 """A session reads the Contact, so it must be sound."""
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
-_RESPONSE_VALUES = itemgetter(1, 2, 3, 4, 11, 18, 19, 24, 25)
+_RESPONSE_VALUES = itemgetter(1, 2, 3, 18, 19, 24, 25)
 _MAX_FIELDS = MAX_HEADERS - 1  # beside the start line
 Repeated = dict[bytes, list[bytes]] | None
 _cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a function of Python
@@ -141,11 +141,11 @@ def _read_request(
     request.to_tag = to_tag
     request.sent_by = sent_by = _sent_by(host, port)
     request.transaction_key = branch, sent_by, "INVITE" if method == "ACK" else method
-    request.max_forwards = int(hops)
     request.cseq = _cseq((int(number), method))
     request.plain_target = target and target.encode()
     request.proven = True
-    if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
+    if to_tag is None:  # these decide; within a dialog nothing reads them any more
+        request.max_forwards = int(hops)
         request.from_uri = _uri(from_uri)
         request.to_uri = _uri(to_uri)
         request.uri = _uri(uri)
@@ -188,9 +188,7 @@ def _read_response(
         found = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
     if found is None:
         return _unproven_response(data, body, start, values, repeated)
-    branch, number, method, call_id, from_tag, to_tag, target, status, reason = _RESPONSE_VALUES(
-        found
-    )
+    branch, number, method, to_tag, target, status, reason = _RESPONSE_VALUES(found)
     response = _new_response()
     response.raw = data
     response.body = body
@@ -199,9 +197,7 @@ def _read_response(
     response.status = int(status)
     response.reason = reason
     response.branch = branch
-    response.call_id = call_id
-    response.from_tag = from_tag
-    response.to_tag = to_tag
+    response.to_tag = to_tag  # nobody asks for the tag and the Call-ID that are ours
     response.cseq = _cseq((int(number), method))
     response.plain_target = target and target.encode()
     response.proven = True

@@ -126,6 +126,7 @@ class Registrar:
 
     def __init__(self, limits: RegistrarLimits) -> None:
         self._limits = limits
+        self._granted = lru_cache(maxsize=64)(self._grant)  # phones ask for few lengths
         self._bindings: dict[str, Mapping[bytes, Binding]] = {}
         self._on_connection: dict[Flow, set[str]] = {}
         """Addresses of record that are reached by a connection."""
@@ -157,8 +158,7 @@ class Registrar:
             SipError: 400 malformed, 403 too many contacts at once, 423 interval too brief, 500 out
                 of order, 439 outbound through a proxy that can't.
         """
-        known = self._valid(aor, now)
-        wishes = self._wishes(request)
+        known, wishes = self._valid(aor, now), self._wishes(request)
         if not wishes:
             if request.contact_star:
                 return self._unregister_all(aor, known, request, proven_at)
@@ -238,7 +238,7 @@ class Registrar:
         """The last wish for each URI."""
         plain = plain_contact(request)
         if plain is not None:
-            return (_Wish(plain, plain, self._seconds(None, request)),)
+            return (_Wish(plain, plain, self._granted(None, request.values.get(b"expires"))),)
         contacts = contacts_of(request)
         if len(contacts) == 1:
             return [self._wish(contacts[0], request)]
@@ -249,20 +249,19 @@ class Registrar:
             wishes.append(wish)
         return wishes
 
-    def _seconds(self, expires: int | None, request: Request) -> int:
-        """The seconds for which a Contact is bound that asks for `expires`; without, the field
-        counts, then our own default (section 10.2.1.1)."""
+    def _grant(self, expires: int | None, field: bytes | None) -> int:
+        """The seconds for which a Contact is bound that asks for `expires`; without, the Expires
+        field counts, then our own default (section 10.2.1.1)."""
         limits = self._limits
         if expires is None:
-            value = request.values.get(b"expires")
-            expires = limits.default_expires if value is None else _seconds(value)
+            expires = limits.default_expires if field is None else _seconds(field)
         if 0 < expires < limits.min_expires:
             raise SipError(423, headers=((b"Min-Expires", b"%d" % limits.min_expires),))
         return min(expires, limits.max_expires)
 
     def _wish(self, contact: Contact, request: Request) -> _Wish:
         uri, instance = contact.uri, contact.instance
-        seconds = self._seconds(contact.expires, request)
+        seconds = self._granted(contact.expires, request.values.get(b"expires"))
         if contact.reg_id is None or instance is None:
             return _Wish(uri, uri, seconds, contact.q, instance)
         reg_id = _reg_id(contact.reg_id, request)
@@ -568,7 +567,6 @@ def _is_same(wish: _Wish, binding: Binding) -> bool:
     return wish.reg_id is None or binding.reg_id is None
 
 
-@lru_cache(maxsize=64)  # phones ask for few lengths
 def _seconds(value: bytes) -> int:
     found = grammar.number(value)
     if found is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2s
 
 from msgspec import Struct
@@ -87,8 +87,8 @@ class Stack:
         self._randbits = randbits
         self._sent_by = sent_by
         self._server = (b"Server", server.encode("ascii"))
-        self._tag_key = b"%016x" % randbits(64)
-        refusal_key = blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
+        self._tag_of = partial(blake2s, key=b"%016x" % randbits(64), digest_size=8)
+        refusal_key = self._tag_of(b"refusal").digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
         self.unsent: deque[tuple[bytes, Flow]] = deque()
         """Messages to write, in order, each with its flow; the endpoint takes them out."""
@@ -187,8 +187,7 @@ class Stack:
             seed = f"{request.call_id}\0{request.branch or text(request.values[b'via'])}"
         except ParseError:  # it is answered all the same
             seed = text(request.values[b"via"])
-        data = seed.encode("utf-8", "surrogateescape")
-        return blake2s(data, key=self._tag_key, digest_size=8).hexdigest()
+        return self._tag_of(seed.encode("utf-8", "surrogateescape")).hexdigest()
 
     # Requests within a dialog
 

@@ -102,10 +102,14 @@ class UserAgent:
         self.untold: deque[Event] = deque()
         """Events, in order; the endpoint takes them out."""
         self._tell: Callable[[Event], None] = self.untold.append
+        self.serve: Callable[[Received], None] = self.untold.append
+        """Called with each request outside a dialog, last of all that is done with it. By default
+        it waits among the events. Must not raise ParseError, which would be the request's."""
         self._dialogs: Dialogs[Session] = Dialogs()
         self.stack = Stack(
             randbits=randbits, sent_by=sent_by, server=server, session_interval=session_interval
         )
+        self._repeats = self.stack.layer.repeats
         self.subscriptions = Subscriptions(self.stack, self._tell)
         self.counters = Counters()
         # An offer in a reliable provisional response would have to be answered in its PRACK.
@@ -175,9 +179,8 @@ class UserAgent:
         self, request: Request, flow: Flow, now: float, retry_after: int | None
     ) -> None:
         """Any request but an ACK, which nothing answers."""
-        stack = self.stack
         request.stamp_source(*flow.remote)
-        if stack.layer.repeats(request, now):
+        if self._repeats(request, now):
             return
         if not request.proven:
             request.validate()
@@ -187,22 +190,26 @@ class UserAgent:
         elif request.to_tag is not None:
             self._in_dialog(request, flow, now)
         elif retry_after is not None:
-            stack.answer(request, flow, 503, ((b"Retry-After", b"%d" % retry_after),))
+            fields = ((b"Retry-After", b"%d" % retry_after),)
+            self.stack.answer(request, flow, 503, fields)
+        elif method == "REGISTER" and asks_nothing(request.values):
+            self.serve(Received(request, flow))  # Max-Forwards is nothing to a registrar
+        elif (refusal := self._refusal(request)) is None:
+            self.serve(Received(request, flow))
         else:
-            refusal = None
-            if method == "INVITE" and stack.layer.is_merged(request):
-                refusal = SipError(482)
-            elif method not in OUT_OF_DIALOG:
-                known = method.encode("ascii", "replace") in METHODS
-                refusal = SipError(405 if known else 501, headers=(ALLOW,))
-            elif request.max_forwards == 0 and method != "REGISTER":
-                refusal = SipError(483)
-            elif not asks_nothing(request.values):
-                refusal = not_understood(request)
-            if refusal is None:
-                self._tell(Received(request, flow))
-            else:
-                stack.answer(request, flow, refusal.status, refusal.headers)
+            self.stack.answer(request, flow, refusal.status, refusal.headers)
+
+    def _refusal(self, request: Request) -> SipError | None:
+        """The refusal of a request outside a dialog that nobody can serve; None: its user may."""
+        method = request.method
+        if method == "INVITE" and self.stack.layer.is_merged(request):
+            return SipError(482)
+        if method not in OUT_OF_DIALOG:
+            known = method.encode("ascii", "replace") in METHODS
+            return SipError(405 if known else 501, headers=(ALLOW,))
+        if request.max_forwards == 0 and method != "REGISTER":
+            return SipError(483)
+        return not_understood(request)
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
         invite = self.stack.layer.find_cancelled(request)

@@ -174,7 +174,7 @@ class Authenticator:
         for name in _CREDENTIALS:
             if name not in values:
                 continue
-            for value in request.get_all(name) if request.repeated else (values[name],):
+            for value in (values[name],) if request.repeated is None else request.get_all(name):
                 try:
                     credentials = Credentials.parse(value)
                 except ParseError:
@@ -216,19 +216,17 @@ class Authenticator:
         raise self._challenge(claimed, status, now, source, stale=True)
 
     def _verdict(
-        self,
-        claimed: Proof,
-        credentials: Credentials,
-        request: Request,
-        now: float,
-        source: str,
+        self, claimed: Proof, credentials: Credentials, request: Request, now: float, source: str
     ) -> Verdict:
         """The verdict on credentials, by each password that their username has now."""
-        algorithm, method, verify = credentials.algorithm, request.method, self._verifier.verify
-        allowed = algorithm in self._allowed(claimed)
+        algorithm, verify = credentials.algorithm, self._verifier.verify
+        if algorithm not in (
+            self._algorithms if claimed.algorithms is None else claimed.algorithms
+        ):
+            algorithm = None
         for ha1 in claimed.secrets:
-            secret = ha1.get(algorithm) if allowed and algorithm is not None else None
-            verdict = verify(credentials, method, secret, now, request.body, source)
+            secret = None if algorithm is None else ha1.get(algorithm)
+            verdict = verify(credentials, request.method, secret, now, request.body, source)
             if verdict is not Verdict.WRONG:
                 return verdict
         return Verdict.WRONG
@@ -252,11 +250,8 @@ class Authenticator:
             return None
         return Proof(line.id, line.algorithms, (found[1],))
 
-    def _allowed(self, claimed: Proof) -> tuple[Algorithm, ...]:
-        return self._algorithms if claimed.algorithms is None else claimed.algorithms
-
     def _challenge(
         self, claimed: Proof, status: int, now: float, source: str, *, stale: bool = False
     ) -> Challenge:
-        challenges = self._verifier.challenge(self._allowed(claimed), now, stale, source)
-        return Challenge(status, challenges)
+        algorithms = self._algorithms if claimed.algorithms is None else claimed.algorithms
+        return Challenge(status, self._verifier.challenge(algorithms, now, stale, source))

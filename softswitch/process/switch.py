@@ -150,6 +150,7 @@ class Switch:
         self.takeover = self._takeover(machine, books)
         self.registrations = self._registration_desk(machine, books)
         self.reception = self._reception(machine, network, books)
+        self.agent.serve = self.reception.receive
         self.publisher = self._publisher(hub)
 
     def _watchers(self, machine: Machine, books: Books) -> Watchers:

@@ -74,11 +74,12 @@ class Reception:
 
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer its refusal."""
-        now, request = self.context.clock.now(), event.request
+        request, flow = event.request, event.flow
         try:
-            check_way(request, event.flow)
+            check_way(request, flow)
+            now = self.context.clock.now()
             if isinstance(event, Resubscribed):
-                watcher = self.authenticator.subscriber(request, event.flow, now)
+                watcher = self.authenticator.subscriber(request, flow, now)
                 self.watchers.resubscribe(event, watcher, now)
                 return
             serve = _SERVED.get(request.method)
@@ -86,12 +87,12 @@ class Reception:
                 raise SipError(405)
             serve(self, event, now)
         except SipError as error:
-            request, flow, stack = event.request, event.flow, self.context.signalling.agent.stack
+            stack = self.context.signalling.agent.stack
             if error.status not in _NEGOTIATED:
                 self._note_refused(request, flow, error.status, error.reason)
             stack.answer(request, flow, error.status, error.headers, error.reason)
         except Refusal as refusal:
-            request, flow, stack = event.request, event.flow, self.context.signalling.agent.stack
+            stack = self.context.signalling.agent.stack
             self.context.log.info(
                 "request refused",
                 method=request.method,

@@ -79,7 +79,7 @@ class RegistrationDesk:
         )
         fields = registrar.ok_fields(registration, wall)
         self._agent.stack.reply(request, flow, 200, now, fields)
-        if registration.changes:
+        if registration.refreshed or registration.changes:
             self._bindings.changed(line.login, registration)
         self._follow_up(line, flow, registration, now)
 

@@ -158,16 +158,17 @@ class Registrar:
             SipError: 400 malformed, 403 too many contacts at once, 423 interval too brief, 500 out
                 of order, 439 outbound through a proxy that can't.
         """
-        known, wishes = self._valid(aor, now), self._wishes(request)
+        held, wishes = self._bindings.get(aor, _NONE), self._wishes(request)
+        if len(wishes) == len(held) == 1 and aor not in self._lost:
+            wish = wishes[0]
+            kept = held.get(wish.key)
+            if kept is not None and wish.expires and kept.flow == flow and kept.expires_at > now:
+                return self._refreshed(kept, wish, request, now, proven_at, username)
+        known = self._valid(aor, now)
         if not wishes:
             if request.contact_star:
                 return self._unregister_all(aor, known, request, proven_at)
             return Registration(tuple(self._ordered(known)))
-        if len(wishes) == len(known) == 1 and aor not in self._lost:
-            wish = wishes[0]
-            kept = known.get(wish.key)
-            if kept is not None and wish.expires and kept.flow == flow:
-                return self._refreshed(kept, wish, request, now, proven_at, username)
         after = dict(known)
         added: list[Binding] = []
         refreshed: list[Binding] = []

@@ -61,8 +61,10 @@ class Addressing:
             Refusal: 404, the Request-URI's host is another; 403, a Route leads elsewhere.
             ParseError: 400, a Route can't be read.
         """
-        if not request.uri.is_emergency and not self._is_ours(request.uri.host, request, flow):
-            raise Refusal(404, "address_unknown", host=request.uri.host)
+        uri = request.uri
+        named = uri.host in self._own  # as nearly always, and spelled as it is kept
+        if not named and not uri.is_emergency and not self._is_ours(uri.host, request, flow):
+            raise Refusal(404, "address_unknown", host=uri.host)
         if b"route" not in request.values:
             return  # as nearly always
         for route in request.get_list(b"route"):

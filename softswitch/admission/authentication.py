@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from sip.digest import Algorithm, Credentials, DigestVerifier, Verdict
 from sip.errors import REASONS, ParseError, SipError
+from sip.fields import Fields
 from sip.flow import Flow
 from sip.guard import Guard
 from sip.message import Request
@@ -141,6 +142,14 @@ class Authenticator:
             raise Refusal(403, "line_status", state=status)
         assert credentials is not None  # they were proven
         return Registrant(line, credentials.username, self._verifier.age(credentials, now))
+
+    def first_challenge(self, request: Request, flow: Flow, now: float) -> Fields | None:
+        """The challenge to a REGISTER without any credentials, as nearly every second one; None if
+        it has some. As :meth:`registrant`, which would raise it through all its callers."""
+        if not _NO_CREDENTIALS(request.values):
+            return None
+        claimed = self._proof_or_decoy(request.from_uri.user or "")
+        return self._challenge(claimed, 401, now, (flow.beyond or flow.remote)[0]).headers
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """The line that sends a SUBSCRIBE; trunks may not subscribe.

@@ -121,6 +121,10 @@ class Reception:
 
     def _register(self, received: Received, now: float) -> None:
         request, flow = received.request, received.flow
+        challenge = self.authenticator.first_challenge(request, flow, now)
+        if challenge is not None:
+            self.context.signalling.agent.stack.answer(request, flow, 401, challenge)
+            return
         registrant = self.authenticator.registrant(request, flow, now)
         self.addressing.check(request, flow)
         self.registrations.register(received, registrant, now)

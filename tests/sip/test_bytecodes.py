@@ -95,7 +95,7 @@ def test_a_challenge():
     desk = Desk()
     desk.serve(desk.register())  # whatever is made once
     data = desk.register()
-    within(790, count(lambda: desk.serve(data)))
+    within(760, count(lambda: desk.serve(data)))
 
 
 def test_a_registration():
@@ -103,7 +103,7 @@ def test_a_registration():
     desk.serve(desk.authorized())
     desk.answer()
     data = desk.authorized()
-    within(1_485, count(lambda: desk.serve(data)))
+    within(1_400, count(lambda: desk.serve(data)))
     assert desk.answer().startswith(b"SIP/2.0 200")
 
 
@@ -128,7 +128,7 @@ def test_a_call_between_two_user_agents():
     spent = count(lambda: call(talk))
     assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "HungUp"
     ours = {name: n for name, n in spent.items() if not name.startswith("Conversation.")}
-    assert sum(ours.values()) <= 8_120, (sum(ours.values()), spent.most_common(12))
+    assert sum(ours.values()) <= 8_030, (sum(ours.values()), spent.most_common(12))
 
 
 class Wire:

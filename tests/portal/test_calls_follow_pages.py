@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
 from served import Browserless, Served, free_port, token
 from test_in_a_browser import opened
 
@@ -101,7 +100,6 @@ def test_the_second_target_rings_when_the_first_has_no_phone(
         assert seen == ["ringing", "answered"]
 
 
-@pytest.mark.long  # on a busy machine the page sometimes misses the change: to be found out
 def test_an_open_page_of_a_line_shows_what_its_phone_has_set(
     portal: Served, ana: Browserless, browser: Browser
 ) -> None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import TimeoutError, expect
+from playwright.sync_api import expect
 from served import Browserless, Served
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -33,16 +33,21 @@ def opened(browser: Browser, person: Browserless, language: str = "en") -> Itera
 
 
 def show_live(page: Page, url: str) -> None:
-    """Open a page and wait until its stream is open. On a busy machine the browser sometimes opens
-    none until the page is loaded again: four times are tried."""
-    for _ in range(4):
-        try:
-            with page.expect_response(re.compile("/live"), timeout=10_000):
-                page.goto(url)
-        except TimeoutError:
-            continue
-        return
-    raise AssertionError(f"{url} opens no stream")
+    """Open a page and wait until its stream is open."""
+    with page.expect_response(re.compile("/live"), timeout=30_000):
+        page.goto(url)
+
+
+def test_a_page_opens_its_stream_however_late_a_script_comes(
+    portal: Served, ana: Browserless, browser: Browser
+) -> None:
+    def later(route: Route) -> None:
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    with opened(browser, ana) as page:
+        page.route("**/hx-sse.min.js*", later)
+        show_live(page, f"{portal.url}/")
 
 
 def test_a_balance_changes_on_the_open_page(

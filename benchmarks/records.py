@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Engine, insert, text
 
 from billing.facts.cdr import MediaFigures, SideMedia
@@ -66,7 +65,7 @@ def fill(engine: Engine, first: int, rows: int, total: int) -> None:
     with engine.begin() as connection:
         connection.execute(
             text(f"{record} FROM {numbers}"),
-            {"media": msgspec.msgpack.encode(HEARD), "rate": schema.rate_blob(PRICE)},
+            {"media": schema.media_blob(HEARD), "rate": schema.rate_blob(PRICE)},
         )
         for side, book, owner, sign in (
             ("1", f"'account:' || ({account})", account, "-"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from billing.facts.money import format_amount
 
@@ -107,13 +108,21 @@ class Cdr(Struct, frozen=True):
         return leg_key(self.call_id, self.leg)
 
     def to_json(self) -> bytes:
-        """Every field as it is, for the store; :meth:`from_json` reads it back."""
-        return msgspec.json.encode(self)
+        """Every field as it is, in order and without its name, for the store; :meth:`from_json`
+        reads it back."""
+        return _encode(astuple(self))
 
     @classmethod
     def from_json(cls, data: bytes) -> Cdr:
-        """The record of :meth:`to_json`'s octets."""
-        return msgspec.json.decode(data, type=cls)
+        """The record of :meth:`to_json`'s octets, or of an object with the fields' names, as
+        versions before 0.2 stored it.
+
+        Raises:
+            msgspec.ValidationError: the octets are no record.
+        """
+        if data.startswith(b"{"):
+            return _decode_named(data)
+        return cls(*astuple(_decode(data)))
 
     # Any in this file: rows hold whatever JSON can, which mypy has no name for.
     def to_row(self) -> dict[str, Any]:
@@ -124,6 +133,15 @@ class Cdr(Struct, frozen=True):
             value = getattr(self, name)
             row[shown] = value if value is None or show is None else show(value)
         return row
+
+
+class _Unnamed(Cdr, frozen=True, array_like=True):
+    """A record as an array of its fields."""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Unnamed).decode
+_decode_named = msgspec.json.Decoder(Cdr).decode
 
 
 def show_stamp(epoch_ms: int) -> str:

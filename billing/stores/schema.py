@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from operator import attrgetter
+from typing import get_type_hints
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,7 +23,7 @@ from sqlalchemy import (
 )
 
 from billing.facts.account import Account, Change
-from billing.facts.cdr import Cdr, MediaFigures
+from billing.facts.cdr import Cdr, MediaFigures, SideMedia
 from billing.facts.coverage import Coverage
 from billing.facts.ledger import Entry
 from billing.facts.live_call import LiveCall
@@ -157,10 +160,29 @@ cost can be computed again long after tariffs and packages have changed. Type, d
 stand in the indices of others: a kind of call that an account with very many calls had seldom or
 never is looked for in an index alone."""
 
-_encode = msgspec.msgpack.encode
-_decode_rate = msgspec.msgpack.Decoder(Rate).decode
+
+class _StoredSide(SideMedia, frozen=True, array_like=True):
+    """A side's figures without the names of the fields, which take four times their room."""
+
+
+def _stored_rate() -> type[msgspec.Struct]:
+    """The type of a rate without the names of its fields."""
+    types = get_type_hints(Rate)
+    named = [
+        (field.name, types[field.name])
+        if field.default is dataclasses.MISSING
+        else (field.name, types[field.name], field.default)
+        for field in dataclasses.fields(Rate)
+    ]
+    return msgspec.defstruct("StoredRate", named, array_like=True)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+# Older versions stored maps by the names of the fields; both are read.
+_decode_rate = msgspec.msgpack.Decoder(_stored_rate() | Rate).decode
 _decode_coverage = msgspec.msgpack.Decoder(Coverage).decode
-_decode_media = msgspec.msgpack.Decoder(MediaFigures).decode
+_decode_media = msgspec.msgpack.Decoder(tuple[_StoredSide, _StoredSide] | MediaFigures).decode
+_rate_values: Callable[[Rate], Row] = attrgetter(*(x.name for x in dataclasses.fields(Rate)))
 
 # Rows are tuples; these are the columns that they stand for.
 ACCOUNT_CHANGES = (
@@ -229,7 +251,7 @@ def call_of(row: NamedRow) -> LiveCall:
     call_id, account_id, rate, *rest = row
     rest[-1] = coverage_from_blob(rest[-1])
     rest[-2] = rate_from_blob(rest[-2])
-    return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
+    return LiveCall(call_id, account_id, rate_from_blob(rate), *rest)
 
 
 def call_row(call: LiveCall) -> Row:
@@ -271,12 +293,15 @@ def call_changes(call: LiveCall) -> Row:
 
 def rate_blob(rate: Rate | None) -> bytes | None:
     """A rate as it is stored."""
-    return None if rate is None else _encode(rate)
+    return None if rate is None else _encode(_rate_values(rate))
 
 
 def rate_from_blob(blob: bytes | None) -> Rate | None:
     """The rate of a stored blob."""
-    return None if blob is None else _decode_rate(blob)
+    if blob is None:
+        return None
+    found = _decode_rate(blob)
+    return found if isinstance(found, Rate) else Rate(*astuple(found))
 
 
 def coverage_blob(coverage: Coverage | None) -> bytes | None:
@@ -293,8 +318,22 @@ def cdr_of(row: NamedRow) -> Cdr:
     """The CDR of a row with all columns of `cdrs`, by name."""
     facts = {name: row[name] for name in _CDR_FACTS}
     facts["recovered"] = bool(facts["recovered"])
-    media = row["media"]
-    return Cdr(**facts, media=None if media is None else _decode_media(media))
+    return Cdr(**facts, media=_media_from_blob(row["media"]))
+
+
+def media_blob(media: MediaFigures | None) -> bytes | None:
+    """Figures of a call's sound as they are stored."""
+    return None if media is None else _encode((astuple(media.caller), astuple(media.callee)))
+
+
+def _media_from_blob(blob: bytes | None) -> MediaFigures | None:
+    if blob is None:
+        return None
+    found = _decode_media(blob)
+    if isinstance(found, MediaFigures):
+        return found
+    caller, callee = found
+    return MediaFigures(SideMedia(*astuple(caller)), SideMedia(*astuple(callee)))
 
 
 def cdr_row(
@@ -308,7 +347,7 @@ def cdr_row(
     for position, length in _FROM_THE_WIRE:
         value = facts[position]
         facts[position] = None if value is None else storable(value, length)
-    media = None if cdr.media is None else _encode(cdr.media)
+    media = media_blob(cdr.media)
     return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage), rate_blob(cost)
 
 

@@ -60,7 +60,11 @@ class SqliteWriter:
 
     def _connect(self) -> Connection:
         connection = self._engine.connect().execution_options(kept=True)
-        driver_of(connection).execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        driver = driver_of(connection)
+        driver.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        # A statement that may fail half-way keeps what pages were before it. A batch of a dozen
+        # calls changes more than the 64 KiB which SQLite would keep outside of temporary files.
+        driver.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def close(self) -> None:

@@ -137,13 +137,15 @@ class GroupCommit:
             within_seconds: how long the command may wait for company. It joins the next batch in
                 any case, in its place.
         """
-        future: asyncio.Future[Answer] = self._loop.create_future()
+        loop = self._loop
+        future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append(cast("_Waiting", (command, future)))
-        due = self._loop.time() + (within_seconds or self._gather_seconds)
+        now = loop.time()
+        due = now + (within_seconds or self._gather_seconds)
         if due < self._due:
             self._due = due
             if not self._is_writing:
-                self._arm()
+                self._arm(now)
         return future
 
     @property
@@ -155,20 +157,21 @@ class GroupCommit:
         """Wait until everything that was submitted is applied."""
         self._due = self._spaced_until = 0.0
         if self._waiting and not self._is_writing:
-            self._arm()
+            self._arm(self._loop.time())
         if self._waiting or self._is_writing or self._untold:
             self._done = self._done or self._loop.create_future()
             await self._done
         if self._writer is not None:
             self._writer.close()
 
-    def _arm(self) -> None:
+    def _arm(self, now: float) -> None:
         """Have the next batch begin when it is due."""
         if self._begin is not None:
             self._begin.cancel()
-        wait = max(self._due, self._spaced_until) - self._loop.time()
-        if wait > 0.0:
-            self._begin = self._loop.call_later(wait, self._start)
+        due, spaced = self._due, self._spaced_until
+        at = due if due > spaced else spaced
+        if at > now:
+            self._begin = self._loop.call_at(at, self._start)
         else:
             self._begin = self._loop.call_soon(self._start)
 
@@ -201,7 +204,7 @@ class GroupCommit:
         self._untold.extend(zip(batch, results, strict=True))
         self._is_writing = False
         if self._waiting:
-            self._arm()
+            self._arm(self._loop.time())
         if not is_telling:
             self._tell()
 
@@ -212,11 +215,12 @@ class GroupCommit:
         untold = self._untold
         for _ in range(min(TOLD_AT_ONCE, len(untold))):
             (command, future), result = untold.popleft()
+            is_awaited = not future.done()
             if isinstance(result, BaseException):
-                if not future.done():
+                if is_awaited:
                     future.set_exception(result)
                 continue
-            if not future.done():
+            if is_awaited:
                 future.set_result(result)
             account = command.relieved_account
             if account is not None:

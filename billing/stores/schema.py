@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import get_type_hints
 
 import msgspec
+from msgspec import structs
 from msgspec.structs import astuple
 from sqlalchemy import (
     BigInteger,
@@ -343,26 +344,37 @@ def cdr_row(
     cost: Rate | None = None,
 ) -> Row:
     """The row of a CDR, in the order of CDR_COLUMNS; text from the wire is made storable."""
-    facts = list(_cdr_facts(cdr))
-    for position, length in _FROM_THE_WIRE:
-        value = facts[position]
-        facts[position] = None if value is None else storable(value, length)
-    media = media_blob(cdr.media)
-    return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage), rate_blob(cost)
+    calling, called, dialled, presented, call_id = chosen = _from_the_wire(cdr)
+    if not (
+        "".join(filter(None, chosen)).isprintable()
+        and len(call_id) <= MAX_CALL_ID
+        and max(len(calling), len(called), len(dialled), len(presented or "")) <= MAX_NUMBER
+    ):
+        cdr = structs.replace(
+            cdr,
+            calling=storable(calling, MAX_NUMBER),
+            called=storable(called, MAX_NUMBER),
+            called_dialled=storable(dialled, MAX_NUMBER),
+            presented=None if presented is None else storable(presented, MAX_NUMBER),
+            sip_call_id=storable(call_id, MAX_CALL_ID),
+        )
+    return (
+        cdr.id,
+        *_cdr_facts(cdr),
+        media_blob(cdr.media),
+        None if rate is None else rate_blob(rate),
+        None if coverage is None else coverage_blob(coverage),
+        None if cost is None else rate_blob(cost),
+    )
 
 
 _cdr_facts: Callable[[Cdr], Row] = attrgetter(*_CDR_FACTS)
-_FROM_THE_WIRE = tuple(
-    (_CDR_FACTS.index(name), length)
-    for name, length in (
-        ("calling", 64),
-        ("called", 64),
-        ("called_dialled", 64),
-        ("presented", 64),
-        ("sip_call_id", 256),
-    )
+_from_the_wire: Callable[[Cdr], Row] = attrgetter(
+    "calling", "called", "called_dialled", "presented", "sip_call_id"
 )
-"""Columns whose text strangers choose, and how much of it they hold."""
+"""Columns whose text strangers choose."""
+MAX_NUMBER, MAX_CALL_ID = 64, 256
+"""The characters that these columns hold."""
 
 
 def storable(text: str, length: int) -> str:

@@ -429,7 +429,7 @@ def _load(connection: Connection, residents: Residents, touched: Touched) -> Boo
         # The transaction that had the accounts locked may have changed their calls.
         calls = _calls(connection, residents, touched)
     cdrs: dict[str, Cdr] = {}
-    if touched.cdrs or touched.closing:
+    if touched.cdrs or not touched.closing.keys() <= calls.keys():
         cdrs = _written_before(connection, touched, calls)
     if cdrs:
         owners_of_closed = {cdr.account for cdr in cdrs.values() if cdr.account is not None}

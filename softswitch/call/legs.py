@@ -118,7 +118,7 @@ class Legs(Struct, eq=False, kw_only=True):
         self, side: Side, session: Session, line: Line | None, identity: Identity | None
     ) -> None:
         """Put a leg on a side that has none, or whose leg is gone."""
-        session.owner = self
+        session.report_to(self)
         self.joined(session)
         self.parties.put(side, session, line, identity)
         self.media.join(side, LegSecurity.of(session))

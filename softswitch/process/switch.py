@@ -16,7 +16,7 @@ from sip.credentials import Credentials
 from sip.digest import Nonces
 from sip.edges import Edges
 from sip.endpoint import Endpoint
-from sip.events import Event, Received, Refreshed, Replied, Resubscribed, SubscriptionEnded
+from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.admission.addressing import Addressing
@@ -30,7 +30,6 @@ from softswitch.call.context import CallContext, CallNews, Signalling
 from softswitch.call.ending import Ending
 from softswitch.call.established.merging import key_of
 from softswitch.call.features import Features
-from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.proof_of_life import prove_life
 from softswitch.call.ringing.attempts import Dialer, credentials_of
@@ -66,8 +65,6 @@ from softswitch.texting.message import State, StoredText
 from softswitch.texting.own_texts import CallNotice
 from softswitch.texting.texting import Texting
 from softswitch.trace.recorder import not_recorded
-
-_BESIDE_CALLS = (Resubscribed, Replied, SubscriptionEnded, Refreshed)
 
 
 class Switch:
@@ -320,23 +317,17 @@ class Switch:
     # What the user agent tells
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Received):
-            self.reception.receive(event)
-        elif not isinstance(event, _BESIDE_CALLS):  # one test for most events, not four
-            owner = event.session.owner
-            if owner is not None:
-                owner.post(event)
-        else:
-            match event:
-                case Resubscribed():
-                    self.reception.receive(event)
-                case Replied(on_reply):
-                    on_reply(event)
-                case SubscriptionEnded(subscription):
-                    self.watchers.ended(subscription)
-                case Refreshed(session):
-                    if isinstance(session.owner, Legs):
-                        session.owner.relearn_sound(session)
+        match event:
+            case Received() | Resubscribed():
+                self.reception.receive(event)
+            case Replied(on_reply):
+                on_reply(event)
+            case SubscriptionEnded(subscription):
+                self.watchers.ended(subscription)
+            case _:  # a session's before it had an owner
+                owner = event.session.owner
+                if owner is not None:
+                    owner.post(event)
 
     def _on_fault(self, error: Exception) -> None:
         self._log.error("a message caused an internal error", error=repr(error), exc_info=error)

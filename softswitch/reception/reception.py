@@ -214,7 +214,7 @@ class Reception:
         self, caller: Caller, request: Request, session: Session, service: str | None
     ) -> None:
         call = self._call(caller, request, session, service)
-        session.owner = call.legs
+        session.report_to(call.legs)
         call.legs.joined(session)
         self.calls.begin(call)
 
@@ -274,7 +274,7 @@ class Reception:
         if early_only and side is not None:
             raise Refusal(486, "replaces_answered")
         session = self._open_session(received, caller, now)
-        session.owner = legs
+        session.report_to(legs)
         if side is None:
             legs.post(PickUp(session, caller.line, early_only, wanted))
         else:

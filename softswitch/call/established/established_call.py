@@ -74,7 +74,14 @@ _OF_A_PEER = (
     sip_events.Referred,
 )
 """Requests and responses of a leg that has the answer."""
-_OF_EVERY_CALL = (PaidTimeChanged, BalanceChanged, Silent, MediaLost, HangUp)
+_OF_EVERY_CALL = (
+    sip_events.Refreshed,
+    PaidTimeChanged,
+    BalanceChanged,
+    Silent,
+    MediaLost,
+    HangUp,
+)
 """Letters that mean the same whether a service or another party talks with the caller."""
 
 
@@ -219,6 +226,8 @@ class EstablishedCall(Struct, eq=False):
                 await self._give_back(letter)
             case HandOver():
                 await self._transfers().merging.handed_over(letter)
+            case sip_events.Refreshed(session):
+                legs.relearn_sound(session)
             case PaidTimeChanged():
                 pass  # the deadline is taken anew after it
             case BalanceChanged():
@@ -233,7 +242,6 @@ class EstablishedCall(Struct, eq=False):
                 sip_events.Progress()
                 | sip_events.Answered()
                 | sip_events.Refused()
-                | sip_events.Refreshed()
                 | Registered()
                 | Greeted()
                 | Confirmed()

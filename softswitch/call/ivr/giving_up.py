@@ -49,6 +49,8 @@ def gave_up(legs: Legs, letter: Letter) -> Ending | None:
             return endings.given_up() if session is legs.parties.get("a") else None
         case sip_events.Updated(session):
             session.answer_update(488, b"", legs.now())
+        case sip_events.Refreshed(session):
+            legs.relearn_sound(session)
         case HangUp(ended_by):
             return Ending(ended_by, 480, 41, rule="call: ended before the answer")
         case PickUp(session) | Replace(_, session):
@@ -57,7 +59,6 @@ def gave_up(legs: Legs, letter: Letter) -> Ending | None:
             sip_events.Progress()
             | sip_events.Answered()
             | sip_events.Refused()
-            | sip_events.Refreshed()
             | sip_events.Acknowledged()
             | sip_events.Reinvited()
             | sip_events.ReinviteAnswered()

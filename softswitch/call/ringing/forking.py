@@ -199,7 +199,8 @@ class Branches(Struct, eq=False):
         body, sound = offer(self._party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._invited[session] = _Branch(invitation, terms, now + SILENT_SECONDS)
-        session.owner, session.sound = legs, sound
+        session.sound = sound
+        session.report_to(legs)
         legs.joined(session)
         self._ringing.append(session)
         return session

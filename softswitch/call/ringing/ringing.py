@@ -308,6 +308,8 @@ class Ringing(Struct, eq=False):
                 return self._taken(session, request)
             case sip_events.Updated(session, request):
                 self._early_media.update(session, request.description)
+            case sip_events.Refreshed(session):
+                self._legs.relearn_sound(session)
             case Registered(binding):
                 self._ring_late(binding)
             case _:

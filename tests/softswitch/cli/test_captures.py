@@ -176,7 +176,7 @@ def test_the_sender_masks_and_tells_the_direction():
         secret = INVITE.replace(b"Max-Forwards: 70", b'Authorization: Digest response="5ec2e7"')
         flow = Flow("udp", A, B)
         for sent, (source, target) in ((False, (B, A)), (True, (A, B))):
-            sender(secret, flow, sent)
+            sender((0.0, sent, flow, secret))
             found = chunks(collector.recv(65_535))
             assert b"5ec2e7" not in found[15] and b'response="xxxxxx"' in found[15]
             assert socket.inet_ntoa(found[3]) == source[0]
@@ -191,7 +191,7 @@ def test_a_collector_that_is_away_costs_nothing_but_its_copies():
         address = nobody.getsockname()
     sender = HepSender(address, agent=7, call_of=lambda data: None, wall_us=lambda: AT)
     for _ in range(50):
-        sender(INVITE, Flow("udp", A, B), True)
-    sender(INVITE, Flow("udp", ("no address", 1), B), True)
+        sender((0.0, True, Flow("udp", A, B), INVITE))
+    sender((0.0, True, Flow("udp", ("no address", 1), B), INVITE))
     assert 0 < sender.lost <= 51
     sender.close()

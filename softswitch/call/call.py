@@ -28,7 +28,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.routing import ToTrunk
-from softswitch.call import transfers
+from softswitch.call import kept_dialogs, transfers
 from softswitch.call.charging.accounting import Record
 from softswitch.call.charging.money_warnings import MoneyWarnings
 from softswitch.call.charging.payers import Payers, unpaid
@@ -41,7 +41,6 @@ from softswitch.call.ivr import voicemail_diversion
 from softswitch.call.ivr.refusal_announcement import RefusalAnnouncement
 from softswitch.call.ivr.service_leg import ServiceLeg
 from softswitch.call.ivr.speaker import Speaker
-from softswitch.call.kept_dialogs import KeptDialogs
 from softswitch.call.legs import Legs
 from softswitch.call.letters import Connect, GiveLeg, Given, PickUp, Replace
 from softswitch.call.mailbox import Mailbox
@@ -53,7 +52,7 @@ from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.media import CallMedia, Side
 from softswitch.call.media.worker_move import WorkerMove
 from softswitch.call.parallel_calls import check_parallel
-from softswitch.call.parties import Parties
+from softswitch.call.parties import Parties, Party
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.answer_confirmation import Confirmations
 from softswitch.call.ringing.diversion import check_diversions
@@ -61,7 +60,6 @@ from softswitch.call.ringing.forking import Attempt
 from softswitch.call.ringing.forwarding import Forwarding
 from softswitch.call.ringing.rented_targets import RentedTargets
 from softswitch.call.ringing.ringing import Ringing, Winner
-from softswitch.call.state import CallState
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.reach import Reach
 from softswitch.subscribers.refusal import Refusal
@@ -77,13 +75,11 @@ class Call:
     def __init__(
         self, context: CallContext, caller: Caller, request: Request, session: Session | None
     ) -> None:
-        clock, agent, log = context.clock, context.signalling.agent, context.log
-        features, limits, music = context.features, context.limits, context.tones.hold_music
+        clock, agent, live_calls = context.clock, context.signalling.agent, context.live_calls
         call_id = self.id = agent.stack.token()
         self.context, self.caller, self.request = context, caller, request
         record = self.record = Record.of(call_id, request, clock.wall_ms())
         record.caller(caller)
-        state = self._state = CallState()
         mailbox = Mailbox(clock.loop)
         self.post = mailbox.post
         """Tells the call something; its own task handles it."""
@@ -92,46 +88,35 @@ class Call:
         party = caller.line if isinstance(caller, LineCaller) else caller.trunk
         if session is not None:
             context.security.secure(session, party)
-        parties = self.parties = Parties(session, party if isinstance(party, Line) else None)
-        self.payers = Payers(
-            request,
-            record,
-            mailbox,
-            clock,
-            limits,
-            context.charging,
-            context.admission,
-            context.live_calls,
+        self.parties = Parties(Party(session, party if isinstance(party, Line) else None))
+        self.payers = Payers.of(
+            request, record, mailbox, context.charging, context.admission, live_calls
         )
-        relay = self.relay = CallRelay(
-            context.media, context.media_address, agent.stack.pick(1 << 31), limits.transcodes
+        self.relay = CallRelay(
+            context.media,
+            context.media_address,
+            agent.stack.pick(1 << 31),
+            context.limits.transcodes,
         )
-        self.info_keys = InfoKeys(call_id, parties, relay, state, mailbox, clock, log)
-        self.recording = CallRecording(
-            record, parties, relay, state, features.recordings, clock, log
-        )
-        self.legs = Legs(
+        legs = self.legs = Legs(
             id=call_id,
             caller=caller,
             request=request,
             clock=clock,
-            state=state,
             mailbox=mailbox,
             post=self.post,
             now=clock.now,
             drain=context.signalling.drain,
             record=record,
-            parties=parties,
-            kept_dialogs=KeptDialogs(parties),
+            parties=self.parties,
             payers=self.payers,
-            relay=relay,
-            hold_music=None if music is None else HoldMusic(relay, state, music, log),
-            info_keys=self.info_keys,
-            recording=self.recording,
+            relay=self.relay,
             security=context.security,
             news=context.news,
         )
-        self.early_media = EarlyMedia(self.legs, context.security, context.tones, log)
+        if context.tones.hold_music is not None:
+            legs.hold_music = HoldMusic(legs, context.tones.hold_music, context.log)
+        self.early_media = EarlyMedia(legs, context.security, context.tones, context.log)
         self.ringing: Ringing | None = None
         """None unless something rings, or did until the call failed."""
         self._established: EstablishedCall | None = None
@@ -140,13 +125,17 @@ class Call:
     def _establish(self) -> EstablishedCall:
         """The parts that work after the answer."""
         if self._established is None:
-            context, legs = self.context, self.legs
-            announcer, recording = context.features.announcer, self.recording
+            context, legs, log = self.context, self.legs, self.context.log
+            announcer = context.features.announcer
+            info_keys = legs.info_keys = InfoKeys(legs, log)
+            recording = CallRecording(legs, context.features.recordings, log)
+            legs.recording = recording
             renegotiation = Renegotiation(legs)
-            service_leg = ServiceLeg(legs, self.early_media, recording, announcer, context.log)
+            service_leg = ServiceLeg(legs, self.early_media, recording, announcer, log)
             self._established = EstablishedCall(
                 legs,
-                self.info_keys,
+                info_keys,
+                recording,
                 renegotiation,
                 service_leg,
                 partial(transfers.compose, context, legs, renegotiation, service_leg, recording),
@@ -154,6 +143,16 @@ class Call:
                 context.limits.max_duration_seconds,
             )
         return self._established
+
+    @property
+    def info_keys(self) -> InfoKeys:
+        """Keys for legs that take them in INFO."""
+        return self._establish().info_keys
+
+    @property
+    def recording(self) -> CallRecording:
+        """The recording of the call, for lines that want one."""
+        return self._establish().recording
 
     @property
     def renegotiation(self) -> Renegotiation:
@@ -180,24 +179,24 @@ class Call:
     @property
     def state(self) -> str:
         """setup, ringing or talking."""
-        if self._state.answered:
+        if self.legs.answered:
             return "talking"
         return "ringing" if self.ringing is not None else "setup"
 
     @property
     def answered(self) -> bool:
         """True from the answer on."""
-        return self._state.answered
+        return self.legs.answered
 
     @property
     def over(self) -> bool:
         """True while the call closes."""
-        return self._state.closing
+        return self.legs.closing
 
     @property
     def talk_seconds(self) -> int:
         """Seconds since the answer."""
-        answered_at = self._state.answered_at
+        answered_at = self.legs.answered_at
         return 0 if answered_at is None else int(self.now() - answered_at)
 
     @property
@@ -254,7 +253,8 @@ class Call:
         if self.context.admission.stages.fetch is not None:
             await self._know_callee()
         priced = self._admit()
-        await self._check_parallel(priced)
+        if self._is_parallel:
+            await self._check_parallel(priced)
         await self._authorize(priced)
         attempts = await self.context.dialer.attempts(priced, self.id, self.request)
         try:
@@ -284,7 +284,7 @@ class Call:
 
     async def _announce(self, end: Ending) -> Ending:
         """Say to the caller why the call is refused."""
-        if self._state.answered:
+        if self.legs.answered:
             return end
         context = self.context
         announcement = RefusalAnnouncement(
@@ -303,13 +303,13 @@ class Call:
         """The stages of admission up to credit; each may refuse."""
         self.early_media.read_offer()
         check_diversions(self.request)
-        admission = self.context.admission
+        admission, parties = self.context.admission, self.parties
         dialled = admission.stages.dialled(self.request.uri)
-        digits = admission.stages.wanted(self.parties.line("a"), dialled)
+        digits = admission.stages.wanted(parties.a.line, dialled)
         priced = admission.admit(self.caller, digits, self.request, self.record)
         self.context.live_calls.admitted(self.id, self.record)
-        self.parties.name("a", priced.presented.identity)
-        self.parties.name("b", identity_of_number(self.record.called))
+        parties.a.identity = priced.presented.identity
+        parties.b.identity = identity_of_number(self.record.called)
         return priced
 
     async def _know_callee(self) -> None:
@@ -317,6 +317,12 @@ class Call:
         stages = self.context.admission.stages
         dialled = stages.dialled(self.request.uri)
         await stages.know(stages.wanted(self.line_of("a"), dialled))
+
+    @property
+    def _is_parallel(self) -> bool:
+        """True if the caller's line takes part in another call."""
+        line = self.parties.a.line
+        return line is not None and self.context.live_calls.count_of_line(line) > 1
 
     def _check_parallel(self, priced: PricedRoute) -> Awaitable[None]:
         context = self.context
@@ -408,38 +414,39 @@ class Call:
         """The first answer wins. It is stored on disk before the caller receives the 200."""
         await self._take(winner)
         self.ringing = None  # all other legs have ended; a call that talks keeps none of this
-        early_media, media = self.early_media, self.media
+        early_media, media, heard = self.early_media, self.media, winner.description
         early_media.stop_ringing()
-        heard = winner.description
         answering = early_media.answering(heard)
         self.accept_caller(media.describe("a", heard, answering=answering, wide=True, fax=True))
         unsettled = early_media.settled is not None and answering is not early_media.settled
-        self.renegotiation.begin(
-            self.offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
+        established, offer = self._establish(), early_media.offer
+        established.renegotiation.begin(
+            offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
         )
         if winner.picked_up:
-            pick_up.answer(self.legs, self.renegotiation, self.offer, winner.session)
-        self.recording.follow()
-        self.info_keys.follow()
+            pick_up.answer(self.legs, established.renegotiation, offer, winner.session)
+        established.recording.follow()
+        established.info_keys.follow()
         self.legs.drain()
         compact(self.request)
 
     async def _take(self, winner: Winner) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""
-        identity = self.identity("b") if winner.line is None else None
+        legs = self.legs
+        identity = self.parties.b.identity if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
-        self.media.join("b", self.legs.secure(winner.session, winner.line))
+        self.media.join("b", legs.secure(winner.session, winner.line))
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.clock.wall_ms()
-        self.legs.learn("b", winner.description)
-        await self.payers.answered(answered, wall, self.legs.kept_dialogs.encoded())
-        self._state.answered_at = answered
-        self.legs.changed()
+        legs.learn("b", winner.description)
+        await self.payers.answered(answered, wall, kept_dialogs.encoded(legs))
+        legs.answered_at = answered
+        legs.changed()
 
     def accept_caller(self, description: bytes) -> None:
         """Answer the caller."""
-        self.leg("a").accept(description, self.now())
+        self.parties.leg("a").accept(description, self.now())
 
     # For services
 
@@ -484,7 +491,7 @@ class Call:
 
     async def _close(self, end: Ending) -> None:
         """Release everything that the call holds, in whatever state the call was."""
-        self._state.closing = True
+        self.legs.closing = True
         self._return_what_came_late()
         now = self.now()
         ended_at = now if end.at is None else min(end.at, now)
@@ -496,6 +503,7 @@ class Call:
             await self.payers.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:
             self.context.news.ended(self, end)
+            self.legs.let_go()
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -504,14 +512,14 @@ class Call:
             self.ringing = None
         if self._established is not None:
             self._established.stop(now)
-        if not self._state.answered:
+        if not self.legs.answered:
             self._turn_away(end, now)
-        for leg in self.parties:
+        for leg in self.parties.legs:
             leg.bye(now, extra)
 
     def _turn_away(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
-        self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
+        self.parties.leg("a").reject(max(end.status, 400), now, end.reason, extra)
 
     def _return_what_came_late(self) -> None:
         """Answer letters that bring or want a leg when the call is over already."""
@@ -557,7 +565,8 @@ class Call:
     @property
     def media(self) -> CallMedia:
         """Offers and answers; only once ports are open."""
-        return self.legs.media
+        assert self.relay.media is not None
+        return self.relay.media
 
     @property
     def sound(self) -> MediaSession:

@@ -17,6 +17,8 @@ from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
 
 if TYPE_CHECKING:
+    from sip.dialog import Dialog
+    from sip.flow import Flow
     from sip.message import Request
     from sip.sdp import SessionDescription
     from sip.session import Session
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from softswitch.call.charging.payers import Payers
     from softswitch.call.clock import Clock
     from softswitch.call.context import CallNews
-    from softswitch.call.kept_dialogs import KeptDialogs
     from softswitch.call.letters import Letter
     from softswitch.call.mailbox import Mailbox
     from softswitch.call.media.call_recording import CallRecording
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
     from softswitch.call.media.info_keys import InfoKeys
     from softswitch.call.media.leg_security import LegSecurity, SecurityPolicy
     from softswitch.call.parties import Parties
-    from softswitch.call.state import CallState
     from softswitch.subscribers.directory import Line, Trunk
+    from softswitch.subscribers.supplementary import ForwardKind
+
+
+StoredDialogs = tuple[tuple["Dialog", bytes, "Flow"], ...]
+"""The dialogs of the legs with the ways to their peers, as they were when they were stored."""
 
 
 class Legs(Struct, eq=False, kw_only=True):
@@ -48,35 +53,49 @@ class Legs(Struct, eq=False, kw_only=True):
         post: tells the call something; its own task handles it.
         now: monotonic seconds.
         drain: has the messages sent that the last commands to the legs made.
-        hold_music: None: none is played.
-        recording: begins and ends as lines that are recorded come and go.
         news: told when a leg joins or a side changes hands.
+        hold_music: None: none is played.
+        info_keys: None before the answer.
+        recording: begins and ends as lines that are recorded come and go; None before the answer.
+        stored_dialogs: tells if the dialogs of the legs have changed since they were stored.
+        answered_at: monotonic seconds of the answer; None before it.
+        served: a service of the switch talks with the caller now.
+        closing: the call ends, and takes nothing on any more.
+        diverted_as: why the called line's forwarding or mailbox took the call; None if neither did.
     """
 
     id: str
     caller: Caller
     request: Request
     clock: Clock
-    state: CallState
     mailbox: Mailbox
     post: Callable[[Letter], None]
     now: Callable[[], float]
     drain: Callable[[], None]
     record: Record
     parties: Parties
-    kept_dialogs: KeptDialogs
     payers: Payers
     relay: CallRelay
-    hold_music: HoldMusic | None
-    info_keys: InfoKeys
-    recording: CallRecording
     security: SecurityPolicy
     news: CallNews
+    stored_dialogs: StoredDialogs = ()
+    hold_music: HoldMusic | None = None
+    info_keys: InfoKeys | None = None
+    recording: CallRecording | None = None
+    answered_at: float | None = None
+    served: bool = False
+    closing: bool = False
+    diverted_as: ForwardKind | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True once the caller has been answered."""
+        return self.answered_at is not None
 
     @property
     def talking(self) -> bool:
         """True from the answer to the end."""
-        return self.state.answered and not self.state.closing
+        return self.answered_at is not None and not self.closing
 
     # Who is on the sides
 
@@ -130,8 +149,14 @@ class Legs(Struct, eq=False, kw_only=True):
         """Put another leg in the place of one; returns the one that was there."""
         gone = self.leg(side)
         self.put_leg(side, session, line, identity)
-        self.recording.follow()
+        if self.recording is not None:
+            self.recording.follow()
         return gone
+
+    def let_go(self) -> None:
+        """The call is over: let go of the parts that refer back here, which the garbage collector
+        would otherwise have to find."""
+        self.hold_music = self.info_keys = self.recording = None
 
     # Their sound
 
@@ -148,12 +173,13 @@ class Legs(Struct, eq=False, kw_only=True):
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay the offer or answer of a leg."""
-        leg, media = self.parties.leg(side), self.media
+        leg, media = self.parties.leg(side), self.relay.media
+        assert media is not None
         media.takes_info(side, RELAY_TYPE in leg.peer.info_types)
         media.learn(side, heard, leg.dialog.flow.peer[0])
         if self.hold_music is not None:
             self.hold_music.heard(side, heard)
-        if self.state.answered_at is not None:
+        if self.info_keys is not None:
             self.info_keys.follow()
 
     def relearn_sound(self, session: Session) -> None:

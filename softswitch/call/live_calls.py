@@ -43,15 +43,17 @@ class LiveCalls:
             return
         for line_id in record.line_ids:
             call.parties.add_line(line_id)
-        self.joined_lines(call)
+        self.changed(call)
         if record.account is not None:
             self._of_account.setdefault(record.account, {})[call_id] = call
 
-    def joined_lines(self, call: Call) -> None:
-        """More lines may take part in the call than before."""
-        of_line = self._of_line
-        for line_id in call.parties.line_ids:
-            of_line.setdefault(line_id, {})[call.id] = call
+    def changed(self, call: Call) -> None:
+        """The state of the call has changed, or more lines take part in it than before."""
+        parties = call.parties
+        if parties.grown:
+            parties.grown = False
+            for line_id in parties.line_ids:
+                self._of_line.setdefault(line_id, {})[call.id] = call
 
     def left(self, call: Call, line: Line) -> None:
         """A line takes no part in the call any more."""

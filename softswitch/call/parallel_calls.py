@@ -26,9 +26,9 @@ async def check_parallel(
             configuration wants it so), or it would be the fifth (A8, in every mode).
         StoreError: the database is out of order.
     """
-    line, route = call.parties.line("a"), priced.presented.route
-    if line is None or isinstance(route, ToService) or live_calls.count_of_line(line) < 2:
-        return  # mostly, since it has no other call
+    line, route = call.parties.a.line, priced.presented.route
+    if line is None or isinstance(route, ToService):
+        return
     if not isinstance(route, ToLine) and route.emergency:
         return
     others = [one for one in live_calls.of_line(line) if one is not call and _makes(one, line)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sip.session import Session
 from softswitch.admission.caller_id import NOBODY, Identity, identity_of
@@ -12,7 +12,7 @@ from softswitch.call.media.media import Side
 from softswitch.subscribers.directory import Line
 
 
-class _Party(Struct, eq=False):
+class Party(Struct, eq=False):
     """One side of a call."""
 
     leg: Session | None = None
@@ -21,19 +21,21 @@ class _Party(Struct, eq=False):
     identity: Identity = NOBODY
 
 
-class Parties:
+class Parties(Struct, eq=False):
     """The caller on side a and, from the answer, the called party on side b; later the legs that
-    transfers put in their place."""
+    transfers put in their place.
 
-    __slots__ = ("_a", "_b", "line_ids")
+    Args:
+        a: without a leg while the switch is the caller, until the person that it calls has
+            answered.
+    """
 
-    def __init__(self, session: Session | None, line: Line | None) -> None:
-        """`session` is None while the switch is the caller, until the person that it calls has
-        answered."""
-        self._a = _Party(session, line)
-        self._b = _Party()
-        self.line_ids: list[int] = []  # a set takes three times the octets for one or two
-        """The lines that have taken part, also those that were only rung; each once."""
+    a: Party
+    b: Party = field(default_factory=Party)
+    line_ids: list[int] = field(default_factory=list)  # a set takes three times the octets
+    """The lines that have taken part, also those that were only rung; each once."""
+    grown: bool = False
+    """A line has been added that the index of live calls doesn't know yet."""
 
     def put(
         self, side: Side, session: Session, line: Line | None, identity: Identity | None = None
@@ -46,7 +48,7 @@ class Parties:
         """
         if identity is None:
             identity = NOBODY if line is None else identity_of(line)
-        party = self._a if side == "a" else self._b
+        party = self.a if side == "a" else self.b
         party.leg, party.line, party.identity = session, line, identity
         if line is not None:
             self.add_line(line.id)
@@ -55,6 +57,7 @@ class Parties:
         """Another line takes part, or is rung."""
         if line_id not in self.line_ids:
             self.line_ids.append(line_id)
+            self.grown = True
 
     def drop_line(self, line_id: int) -> None:
         """A line takes no part any more."""
@@ -63,48 +66,53 @@ class Parties:
 
     def name(self, side: Side, identity: Identity) -> None:
         """Note the caller id of a side."""
-        (self._a if side == "a" else self._b).identity = identity
+        (self.a if side == "a" else self.b).identity = identity
 
     def give(self, side: Side) -> tuple[Session, Line | None, Identity]:
         """Take a leg away, for another call."""
-        party, leg = self._a if side == "a" else self._b, self.leg(side)
+        party, leg = self.a if side == "a" else self.b, self.leg(side)
         party.leg = None
         return leg, party.line, party.identity
 
     def leg(self, side: Side) -> Session:
         """The leg on a side; KeyError if there is none."""
-        leg = self._a.leg if side == "a" else self._b.leg
+        leg = self.a.leg if side == "a" else self.b.leg
         if leg is None:
             raise KeyError(side)
         return leg
 
     def get(self, side: Side) -> Session | None:
         """The leg on a side, or None."""
-        return self._a.leg if side == "a" else self._b.leg
+        return self.a.leg if side == "a" else self.b.leg
 
     def line(self, side: Side) -> Line | None:
         """The line whose phone a leg is; None for a trunk's."""
-        return self._a.line if side == "a" else self._b.line
+        return self.a.line if side == "a" else self.b.line
 
     def identity(self, side: Side) -> Identity:
         """The caller id of a side, as a transfer target sees it."""
-        return self._a.identity if side == "a" else self._b.identity
+        return self.a.identity if side == "a" else self.b.identity
 
     def side_of(self, session: Session) -> Side:
         """The side that a leg is on."""
-        return "a" if session is self._a.leg else "b"
+        return "a" if session is self.a.leg else "b"
 
     def __contains__(self, session: object) -> bool:
-        return session is not None and (session is self._a.leg or session is self._b.leg)
+        return session is not None and (session is self.a.leg or session is self.b.leg)
 
     def __iter__(self) -> Iterator[Session]:
-        a, b = self._a.leg, self._b.leg
+        return iter(self.legs)
+
+    @property
+    def legs(self) -> tuple[Session, ...]:
+        """The legs on both sides, the caller's first."""
+        a, b = self.a.leg, self.b.leg
         if a is not None and b is not None:  # as in nearly every call
-            return iter((a, b))
-        return iter([leg for leg in (a, b) if leg is not None])
+            return a, b
+        return tuple([leg for leg in (a, b) if leg is not None])
 
     def of_line(self, line: Line) -> Iterator[Session]:
         """The legs that are phones of a line."""
-        for party in (self._a, self._b):
+        for party in (self.a, self.b):
             if party.leg is not None and party.line is not None and party.line.id == line.id:
                 yield party.leg

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from billing.facts.authorization import ProveAlive
 from billing.stores.group_commit import PATIENCE_SECONDS
 from billing.stores.store import StoreError
+from softswitch.call import kept_dialogs
 
 if TYPE_CHECKING:
     from billing.stores.group_commit import GroupCommit
@@ -26,7 +27,7 @@ async def prove_life(calls: Iterable[Call], money: GroupCommit) -> None:
     for call in calls:
         meters = [meter for meter in call.payers.meters if meter.open]
         lived += [(meter.key, meter.alive_at()) for meter in meters]
-        encoded = call.legs.kept_dialogs.changed() if call.answered else None
+        encoded = kept_dialogs.changed(call.legs) if call.answered else None
         if encoded is not None:
             dialogs |= {meter.key: encoded for meter in meters}
             changed.append(call)
@@ -36,5 +37,5 @@ async def prove_life(calls: Iterable[Call], money: GroupCommit) -> None:
         await money.submit(ProveAlive(lived, dialogs), within_seconds=PATIENCE_SECONDS)
     except StoreError:
         for call in changed:
-            call.legs.kept_dialogs.not_stored()
+            kept_dialogs.not_stored(call.legs)
         raise

@@ -39,8 +39,8 @@ class ClusterLiveCalls(LiveCalls):
         self._domain = domain
         self._told: dict[str, CallChanged] = {}
 
-    def joined_lines(self, call: Call) -> None:
-        super().joined_lines(call)
+    def changed(self, call: Call) -> None:
+        super().changed(call)
         self._tell(call)
 
     def left(self, call: Call, line: Line) -> None:

@@ -138,7 +138,7 @@ class CompletionDesk:
         """Note the end of a call: its lines may be free now, and others may wait for them."""
         if isinstance(call, PlacedCall):
             self._placed_over(call)
-        if not self.queue and call.legs.state.diverted_as is None:
+        if not self.queue and call.legs.diverted_as is None:
             return  # as mostly: no caller waits, and no request is to be made
         caller, callee = call.line_of("a"), call.line_of("b")
         if end.status == 200 and caller is not None:
@@ -210,7 +210,7 @@ class CompletionDesk:
             if waiting is not None:
                 self.queue.remove(waiting)
             return
-        reason = call.legs.state.diverted_as
+        reason = call.legs.diverted_as
         if reason not in ("busy", "unreachable") or not self.offerable(
             caller, called, reason, by_text=True
         ):

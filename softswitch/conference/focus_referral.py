@@ -142,7 +142,8 @@ class InvitedCall(Call):
         if self.context.admission.stages.fetch is not None:
             await self._know_callee()
         priced = self._admit()
-        await self._check_parallel(priced)
+        if self._is_parallel:
+            await self._check_parallel(priced)
         await self._authorize(priced)
         # The offer is our own: no phone is on the caller's side.
         self.media.join("a", self.context.security.unencrypted())

@@ -280,7 +280,7 @@ class Switch:
             media=network.media,
             media_address=config.media_address,
             security=security_policy(config, network.media.certificate, self.agent.stack.octets),
-            charging=Charging(self.money, desk, config.switch.node, books.admits),
+            charging=Charging(self.money, desk, clock, limits, config.switch.node, books.admits),
             admission=CallAdmission(self.stages, clock),
             dialer=Dialer(
                 domain,
@@ -355,7 +355,7 @@ class Switch:
     def _changed(self, call_id: str) -> None:
         """Tell the watchers of a call's lines that its state or its lines have changed."""
         call = self.live_calls.by_id[call_id]
-        self.live_calls.joined_lines(call)
+        self.live_calls.changed(call)
         if self.watchers.of_watched:
             self._tell_watchers(call)
         self.publisher.call_changed(call)

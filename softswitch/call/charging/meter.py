@@ -23,9 +23,7 @@ from softswitch.call.letters import PaidTimeChanged
 
 if TYPE_CHECKING:
     from softswitch.call.charging.charging import Charging
-    from softswitch.call.clock import Clock
     from softswitch.call.mailbox import Mailbox
-    from softswitch.call.settings import Limits
 
 NEVER = float("inf")
 ANSWER_PATIENCE_SECONDS = 0.005
@@ -41,8 +39,6 @@ class Meter(Struct, eq=False):
     """
 
     _charging: Charging
-    _clock: Clock
-    _limits: Limits
     _mailbox: Mailbox
     record: Record
     _authorization: Authorization | None = None
@@ -96,8 +92,8 @@ class Meter(Struct, eq=False):
             priced.account_id,
             priced.rate,
             self.record.draft(),
-            self._clock.wall_ms(),
-            self._limits.reservation_seconds,
+            self._charging.clock.wall_ms(),
+            self._charging.limits.reservation_seconds,
             priced.packages,
             charging.node,
             priced.most_calls,
@@ -134,8 +130,8 @@ class Meter(Struct, eq=False):
         talk time since. So a crash bills the same when the wall clock was set meanwhile."""
         answered_wall = self.record.answered_at
         if self.answered_at is None or answered_wall is None:
-            return self._clock.wall_ms()
-        return answered_wall + round((self._clock.now() - self.answered_at) * 1000)
+            return self._charging.clock.wall_ms()
+        return answered_wall + round((self._charging.clock.now() - self.answered_at) * 1000)
 
     def paid_until(self) -> float:
         """The loop's time at which the reserved seconds are used up."""
@@ -166,14 +162,16 @@ class Meter(Struct, eq=False):
         until, authorization = self.paid_until(), self._authorization
         if self._extending or authorization is None or authorization.final:
             return until
-        return min(until, max(until - self._limits.extension_lead_seconds, self._again_at))
+        return min(until, max(until - self._charging.limits.extension_lead_seconds, self._again_at))
 
     def extend(self) -> None:
         if self._extending or self._authorization is None:
             return
         self._extending = True
         future = self._charging.money.submit(
-            ExtendCall(self.key, self._clock.wall_ms(), self._limits.reservation_seconds),
+            ExtendCall(
+                self.key, self._charging.clock.wall_ms(), self._charging.limits.reservation_seconds
+            ),
             within_seconds=PATIENCE_SECONDS,
         )
         future.add_done_callback(self._on_extended)
@@ -181,7 +179,7 @@ class Meter(Struct, eq=False):
     def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
         self._extending = False
         if future.cancelled() or future.exception() is not None:
-            self._again_at = self._clock.now() + RETRY_SECONDS
+            self._again_at = self._charging.clock.now() + RETRY_SECONDS
         else:
             self._authorization = future.result()
         self._mailbox.post(PaidTimeChanged())

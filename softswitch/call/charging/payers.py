@@ -7,6 +7,8 @@ import string
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from billing.facts.authorization import AccountBlocked, BillingError, TooManyCalls
 from softswitch.call import ending as endings
 from softswitch.call.charging.accounting import Record
@@ -21,59 +23,41 @@ if TYPE_CHECKING:
     from softswitch.admission.caller_id import Identity
     from softswitch.call.call_admission import CallAdmission
     from softswitch.call.charging.charging import Charging
-    from softswitch.call.clock import Clock
     from softswitch.call.live_calls import LiveCalls
     from softswitch.call.mailbox import Mailbox
-    from softswitch.call.settings import Limits
     from softswitch.subscribers.directory import Line
 
 MAX_LEGS = len(string.ascii_lowercase)
 """Payers of one call, over all its forwardings and transfers."""
 
 
-class Payers:
-    """The meters of one call.
+class Payers(Struct, eq=False):
+    """The meters of one call."""
 
-    Args:
-        record: the caller's.
-    """
+    _request: Request
+    _mailbox: Mailbox
+    _charging: Charging
+    _admission: CallAdmission
+    _live_calls: LiveCalls
+    meters: list[Meter]
+    """One meter for each payer. The caller's own is first, unless another call took it."""
+    records: list[Record]
+    """The records of all legs that were ever admitted."""
+    _legs_begun: int = 1
 
-    __slots__ = (
-        "_admission",
-        "_charging",
-        "_clock",
-        "_legs_begun",
-        "_limits",
-        "_live_calls",
-        "_mailbox",
-        "_request",
-        "meters",
-        "records",
-    )
-
-    def __init__(
-        self,
+    @classmethod
+    def of(
+        cls,
         request: Request,
         record: Record,
         mailbox: Mailbox,
-        clock: Clock,
-        limits: Limits,
         charging: Charging,
         admission: CallAdmission,
         live_calls: LiveCalls,
-    ) -> None:
-        self._request = request
-        self._mailbox = mailbox
-        self._clock = clock
-        self._limits = limits
-        self._charging = charging
-        self._admission = admission
-        self._live_calls = live_calls
-        self._legs_begun = 1
-        self.meters = [Meter(charging, clock, limits, mailbox, record)]
-        """One meter for each payer. The caller's own is first, unless another call took it."""
-        self.records = [record]
-        """The records of all legs that were ever admitted."""
+    ) -> Payers:
+        """The payers of a call that begins: its caller, whose record this is."""
+        meters = [Meter(charging, mailbox, record)]
+        return cls(request, mailbox, charging, admission, live_calls, meters, [record])
 
     # What an operator sees
 
@@ -103,8 +87,8 @@ class Payers:
         name = string.ascii_lowercase[self._legs_begun]
         self._legs_begun += 1
         call_id = self.records[0].call_id
-        record = Record.of(call_id, self._request, self._clock.wall_ms(), name, digits)
-        meter = Meter(self._charging, self._clock, self._limits, self._mailbox, record)
+        record = Record.of(call_id, self._request, self._charging.clock.wall_ms(), name, digits)
+        meter = Meter(self._charging, self._mailbox, record)
         self.meters.append(meter)
         self.records.append(record)
         try:
@@ -127,7 +111,9 @@ class Payers:
     async def drop(self, meter: Meter, end: Ending) -> None:
         """Settle a leg that ended without an answer."""
         self.meters.remove(meter)
-        await meter.settle(end, self._clock.now(), self._clock.wall_ms(), None, None)
+        await meter.settle(
+            end, self._charging.clock.now(), self._charging.clock.wall_ms(), None, None
+        )
 
     def adopt(self, meters: Iterable[Meter]) -> None:
         """Take over the payers of another call."""

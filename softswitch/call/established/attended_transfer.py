@@ -98,7 +98,7 @@ async def give_leg(legs: Legs, letter: GiveLeg, *, busy: bool) -> Ending | None:
         The end of this call; None if the leg was refused.
     """
     taker = letter.taker
-    if busy or taker.state.closing or letter.session not in legs.parties:
+    if busy or taker.closing or letter.session not in legs.parties:
         taker.post(Given(None))
         return None
     kept = other(legs.side_of(letter.session))

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from softswitch.call.established.transfer import Transfer
     from softswitch.call.ivr.service_leg import ServiceLeg
     from softswitch.call.legs import Legs
+    from softswitch.call.media.call_recording import CallRecording
     from softswitch.call.media.info_keys import InfoKeys
 
 FIGURES_SECONDS = 1.0
@@ -94,7 +95,8 @@ class EstablishedCall(Struct, eq=False):
     """
 
     _legs: Legs
-    _info_keys: InfoKeys
+    info_keys: InfoKeys
+    recording: CallRecording
     renegotiation: Renegotiation
     service_leg: ServiceLeg
     _make_transfer: Callable[[], Transfer]
@@ -108,8 +110,8 @@ class EstablishedCall(Struct, eq=False):
     async def run(self) -> Ending:
         """Until a party hangs up, the money is used up, or anything else ends the call."""
         legs = self._legs
-        assert legs.state.answered_at is not None
-        cap = legs.state.answered_at + self._max_duration_seconds
+        assert legs.answered_at is not None
+        cap = legs.answered_at + self._max_duration_seconds
         money_at = self._money_at()
         while True:
             transfer = self.transfer
@@ -148,7 +150,7 @@ class EstablishedCall(Struct, eq=False):
 
     def stop(self, now: float) -> None:
         """The call ends: so do its service, a transfer and an exchange that is under way."""
-        if self._legs.state.served:
+        if self._legs.served:
             self.service_leg.stop()
         if self.transfer is not None:
             self.transfer.stop(now)
@@ -173,7 +175,7 @@ class EstablishedCall(Struct, eq=False):
         that crossed it, or after 64*T1 without an ACK."""
         if self._caller_heard:
             return False  # as in nearly every call
-        caller = self._legs.parties.get("a")
+        caller = self._legs.parties.a.leg
         match letter:
             case sip_events.Cancelled(session):
                 return session is caller
@@ -186,7 +188,7 @@ class EstablishedCall(Struct, eq=False):
         """The loop's time of the caller's last RTP packet, or of the answer if there was none: the
         last proof that the caller had the call, and the end of what is charged."""
         legs = self._legs
-        answered_at, now = legs.state.answered_at or legs.now(), legs.now()
+        answered_at, now = legs.answered_at or legs.now(), legs.now()
         try:
             async with asyncio.timeout(FIGURES_SECONDS):
                 figures = await legs.sound.figures()
@@ -200,13 +202,13 @@ class EstablishedCall(Struct, eq=False):
     async def _hear(self, letter: Letter) -> Ending | None:
         transfer = self.transfer
         if not self._caller_heard and isinstance(letter, _OF_A_PEER):
-            self._caller_heard = letter.session is self._legs.parties.get("a")
+            self._caller_heard = letter.session is self._legs.parties.a.leg
         if transfer is not None and transfer.concerns(letter):
             return await transfer.take(letter)
         if isinstance(letter, Connect):
             await self._transfers().connect(letter)
             return None
-        if self._legs.state.served and not isinstance(letter, _OF_EVERY_CALL):
+        if self._legs.served and not isinstance(letter, _OF_EVERY_CALL):
             return self.service_leg.hear(letter)
         legs = self._legs
         match letter:
@@ -233,7 +235,7 @@ class EstablishedCall(Struct, eq=False):
             case BalanceChanged():
                 legs.payers.balance_changed()
             case Silent(last_packet_at):
-                return endings.media_silent(last_packet_at or legs.state.answered_at or legs.now())
+                return endings.media_silent(last_packet_at or legs.answered_at or legs.now())
             case MediaLost():
                 return Ending("media_timeout", 200, 41, rule="media: the worker died")
             case HangUp(ended_by, rule):
@@ -278,9 +280,9 @@ class EstablishedCall(Struct, eq=False):
                 case sip_events.InfoReceived(session, request):
                     self._pass_info(session, request)
                 case sip_events.InfoAnswered(session, status):
-                    self._info_keys.answered(session, status)
+                    self.info_keys.answered(session, status)
                 case Digit():
-                    self._info_keys.heard(letter)
+                    self.info_keys.heard(letter)
                 case _:
                     assert_never(letter)
         except (ParseError, SipError) as error:
@@ -308,11 +310,11 @@ class EstablishedCall(Struct, eq=False):
         content_type, side = request.content_type or "", legs.side_of(session)
         key = key_in(content_type, request.body)
         legs.take_info(side)
-        self._info_keys.follow()
+        self.info_keys.follow()
         if key is not None and legs.media.press(side, key):
             return
         if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
-            self._info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
+            self.info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
 
     async def _give_back(self, given: Given) -> None:
         """A leg came from another call after the transfer was given up: it ends, and is paid."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def hung_up(legs: Legs, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
     """The end of the call; None if the leg was replaced meanwhile, or is a new one that gave up."""
     session, parties = letter.session, legs.parties
-    if session is parties.get("a"):
+    if session is parties.a.leg:
         by = "caller"
-    elif session is parties.get("b"):
+    elif session is parties.b.leg:
         by = "callee"
     else:
         return None

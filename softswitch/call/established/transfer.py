@@ -144,7 +144,7 @@ class Transfer:
         except Refusal as refusal:
             transferor.tell(refusal.status, refusal.reason)
             return transferor.failed()
-        if not owner.state.answered:
+        if not owner.answered:
             # It still rings there, so the target is called anew when the phone gives that up.
             return await self._blind.begin(transferor, digits)
         self._attended.begin(transferor, held, owner)

@@ -98,7 +98,7 @@ class RefusalAnnouncement:
     def _announcement(self, end: Ending) -> Announcement | None:
         """The announcement; None: nothing is said."""
         legs, early_media = self.legs, self.early_media
-        if legs.parties.get("a") is None or legs.state.answered:
+        if legs.parties.get("a") is None or legs.answered:
             return None
         if early_media.offer is None or early_media.has_early_media:
             return None

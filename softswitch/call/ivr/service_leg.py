@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from softswitch.call import kept_dialogs
 from softswitch.call.ending import Ending
 from softswitch.call.ivr.service_session import ServiceSession
 from softswitch.call.ivr.speaker import Speaker
@@ -46,7 +47,7 @@ class ServiceLeg(Struct, eq=False):
     @property
     def under_way(self) -> bool:
         """True while a service talks with the caller."""
-        return self._legs.state.served
+        return self._legs.served
 
     @property
     def speaker(self) -> Speaker:
@@ -86,9 +87,9 @@ class ServiceLeg(Struct, eq=False):
         """Charge the answer, then send it to the caller."""
         legs = self._legs
         answered = legs.now()
-        dialogs = legs.kept_dialogs.encoded()
+        dialogs = kept_dialogs.encoded(legs)
         await legs.payers.answered(answered, legs.clock.wall_ms(), dialogs)
-        legs.state.answered_at = answered
+        legs.answered_at = answered
         legs.changed()
         legs.leg("a").accept(description, legs.now())
         legs.drain()
@@ -126,7 +127,7 @@ class ServiceLeg(Struct, eq=False):
 
     def _begin(self, session: ServiceSession) -> None:
         self._session = session
-        self._legs.state.served = True
+        self._legs.served = True
 
     def referred(self, session: Session, request: Request, flow: Flow) -> None:
         """A REFER came while a service talks with the caller."""
@@ -148,7 +149,7 @@ class ServiceLeg(Struct, eq=False):
 
     def stop(self) -> None:
         """End the service: a party has taken its place, or the call ends."""
-        self._legs.state.served = False
+        self._legs.served = False
         if self._session is not None:
             self._session.stop()
             self._session = None

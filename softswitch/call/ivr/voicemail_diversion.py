@@ -44,7 +44,7 @@ def mailbox_for(
 async def divert(legs: Legs, kind: ForwardKind, refusal: Refusal) -> Ending | None:
     """End what was rung, so that the mailbox can answer; how the call ended if the caller has given
     up."""
-    legs.state.diverted_as = kind
+    legs.diverted_as = kind
     for meter in legs.payers.meters[1:]:
         await legs.payers.drop(meter, Ending.refused(refusal))
     ended = await given_up(legs)

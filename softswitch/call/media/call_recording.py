@@ -15,11 +15,7 @@ from rtp.control import PlayItem, Recorded
 from softswitch.call.media.media import Side
 
 if TYPE_CHECKING:
-    from softswitch.call.charging.accounting import Record
-    from softswitch.call.clock import Clock
-    from softswitch.call.media.call_relay import CallRelay
-    from softswitch.call.parties import Parties
-    from softswitch.call.state import CallState
+    from softswitch.call.legs import Legs
     from softswitch.recordings.desk import RecordingDesk
     from softswitch.subscribers.directory import Line
     from softswitch.trace.log import Log
@@ -31,12 +27,8 @@ _SIDES: tuple[Side, Side] = ("a", "b")
 class CallRecording(Struct, eq=False):
     """At most one recording at a time; begins and ends as recorded lines come and go."""
 
-    _record_of: Record
-    _parties: Parties
-    _relay: CallRelay
-    _state: CallState
+    _legs: Legs
     _desk: RecordingDesk
-    _clock: Clock
     _log: Log
     _task: asyncio.Task[None] | None = None
     _id: int | None = None
@@ -47,7 +39,7 @@ class CallRecording(Struct, eq=False):
         line = self._wanted_by()
         if line is not None and self._task is None:
             self._ending = False
-            self._task = self._clock.loop.create_task(self._record(line))
+            self._task = self._legs.clock.loop.create_task(self._record(line))
         elif line is None and self._task is not None:
             self.stop()
 
@@ -55,19 +47,21 @@ class CallRecording(Struct, eq=False):
         """The recording ends; the call's end ends it by itself."""
         self._ending = True
         self._task = None
-        media = self._relay.media
+        media = self._legs.relay.media
         if self._id is not None and media is not None:
             media.session.stop_recording(self._id)
             self._id = None
 
     def _wanted_by(self) -> Line | None:
-        a, b = self._parties.line("a"), self._parties.line("b")
+        parties = self._legs.parties
+        a, b = parties.a.line, parties.b.line
         if a is not None and a.record:
             return a
         return b if b is not None and b.record else None
 
     async def _record(self, line: Line) -> None:
-        media, desk, record, task = self._relay.media, self._desk, self._record_of, self._task
+        legs, desk, task = self._legs, self._desk, self._task
+        media, record = legs.relay.media, legs.record
         if media is None:
             return
         if not media.decodable:
@@ -83,7 +77,7 @@ class CallRecording(Struct, eq=False):
             return
         recorded: asyncio.Future[Recorded] | None = None
         # The line may have left, or the call ended, while its row was written.
-        if not self._state.closing and not self._ending and self._task is task:
+        if not legs.closing and not self._ending and self._task is task:
             if desk.settings.tone:
                 for side in _SIDES:
                     media.session.play(side, TONE, over=True)

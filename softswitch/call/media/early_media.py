@@ -58,7 +58,7 @@ class EarlyMedia(Struct, eq=False):
     @property
     def signalling(self) -> str:
         """The address that the caller's SIP comes from; "" before the switch has called it."""
-        caller = self._legs.parties.get("a")
+        caller = self._legs.parties.a.leg
         return "" if caller is None else caller.dialog.flow.peer[0]
 
     async def open_alone(self) -> None:
@@ -76,7 +76,7 @@ class EarlyMedia(Struct, eq=False):
     def begin(self) -> None:
         """The ports are open."""
         legs = self._legs
-        caller = legs.parties.get("a")
+        caller = legs.parties.a.leg
         legs.relay.begin(legs, None if caller is None else LegSecurity.of(caller))
         if self.offer is not None:
             legs.learn("a", self.offer)
@@ -129,7 +129,7 @@ class EarlyMedia(Struct, eq=False):
     def keep_waiting(self) -> None:
         """Tell the caller that the call goes on, while a refusal waits for contacts that may be
         dead: 183 without a description, since nothing rings."""
-        caller = self._legs.parties.get("a")
+        caller = self._legs.parties.a.leg
         if caller is not None and self._early is None and not self._rings:
             caller.progress(183, self._legs.now())
 
@@ -196,7 +196,7 @@ class EarlyMedia(Struct, eq=False):
         """Play items to the caller as early media; None if the caller's offer can't be answered.
         Afterwards the caller must be given its peer's description again."""
         legs = self._legs
-        if self.offer is None or legs.parties.get("a") is None:
+        if self.offer is None or legs.parties.a.leg is None:
             return None
         try:
             body = legs.media.answer_itself("a", self.offer)

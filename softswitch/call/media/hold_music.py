@@ -11,8 +11,7 @@ from softswitch.call.media.media import other
 
 if TYPE_CHECKING:
     from sip.sdp import SessionDescription
-    from softswitch.call.media.call_relay import CallRelay
-    from softswitch.call.state import CallState
+    from softswitch.call.legs import Legs
     from softswitch.trace.log import Log
 
 ON_HOLD = ("sendonly", "inactive")
@@ -26,11 +25,10 @@ class HoldMusic:
         file: path of a WAV file.
     """
 
-    __slots__ = ("_file", "_holding", "_log", "_relay", "_state")
+    __slots__ = ("_file", "_holding", "_legs", "_log")
 
-    def __init__(self, relay: CallRelay, state: CallState, file: str, log: Log) -> None:
-        self._relay = relay
-        self._state = state
+    def __init__(self, legs: Legs, file: str, log: Log) -> None:
+        self._legs = legs
         self._file = file
         self._log = log
         self._holding: set[Side] = set()
@@ -38,8 +36,8 @@ class HoldMusic:
 
     def heard(self, side: Side, description: SessionDescription) -> None:
         """Start or stop the music after a side's offer or answer in an answered call."""
-        session = self._relay.session
-        if not self._state.answered or session is None:
+        session = self._legs.relay.session
+        if not self._legs.answered or session is None:
             return
         target = media_target(description)
         holds = target is not None and target.direction in ON_HOLD

@@ -20,11 +20,7 @@ from softswitch.call.media.media import Side, other
 
 if TYPE_CHECKING:
     from sip.session import Session
-    from softswitch.call.clock import Clock
-    from softswitch.call.mailbox import Mailbox
-    from softswitch.call.media.call_relay import CallRelay
-    from softswitch.call.parties import Parties
-    from softswitch.call.state import CallState
+    from softswitch.call.legs import Legs
     from softswitch.trace.log import Log
 
 MAX_WAITING = 64
@@ -37,19 +33,9 @@ _NO_SIDES: Mapping[Side, bool] = MappingProxyType({})
 
 
 class InfoKeys(Struct, eq=False):
-    """The INFO queues of one call.
+    """The INFO queues of one call, which is answered or about to be."""
 
-    Args:
-        call_id: for the log.
-        mailbox: receives the keys of the sides whose keys are detected.
-    """
-
-    _call_id: str
-    _parties: Parties
-    _relay: CallRelay
-    _state: CallState
-    _mailbox: Mailbox
-    _clock: Clock
+    _legs: Legs
     _log: Log
     _listens: Mapping[Side, bool] = _NO_SIDES
     """The sides whose keys are detected, with True if also in the sound."""
@@ -60,8 +46,8 @@ class InfoKeys(Struct, eq=False):
     def follow(self) -> None:
         """Detect keys on each side whose peer takes them in INFO. Called when a side has another
         leg, or the abilities of its leg have changed."""
-        media = self._relay.media
-        if media is None or not self._state.answered or self._state.served:
+        legs, media = self._legs, self._legs.relay.media
+        if media is None or legs.answered_at is None or legs.served:
             self._listens = _NO_SIDES  # a service listens by itself
             return
         if not self._listens and not media.may_send_info:
@@ -76,25 +62,25 @@ class InfoKeys(Struct, eq=False):
         for side in {*wanted, *self._listens}:
             in_band = wanted.get(side, False)
             media.session.listen(side, digits=side in wanted, in_band=in_band, withheld=True)
-        media.session.on_digit = self._mailbox.post if wanted else None
+        media.session.on_digit = legs.post if wanted else None
         self._listens = wanted
 
     def heard(self, digit: Digit) -> None:
         """A key was pressed on a side whose keys are detected."""
-        media = self._relay.media
+        media = self._legs.relay.media
         if self._listens and media is not None and media.sends_info(other(digit.side)):
             self.pass_on(other(digit.side), RELAY_TYPE, relay_body(digit.digit, MILLISECONDS))
 
     def pass_on(self, side: Side, content_type: bytes, body: bytes) -> None:
         """Send a leg an INFO, after those that wait."""
-        leg = self._parties.leg(side)
+        leg = self._legs.leg(side)
         if self._waiting is None:
             self._waiting = {}
         waiting = self._waiting.setdefault(leg, deque())
         if len(waiting) < MAX_WAITING:
             waiting.append((content_type, body))
             if len(waiting) == 1:
-                leg.info(content_type, body, self._clock.now())
+                leg.info(content_type, body, self._legs.now())
 
     def answered(self, leg: Session, status: int) -> None:
         """The INFO under way was answered: send the next."""
@@ -102,9 +88,9 @@ class InfoKeys(Struct, eq=False):
         if self._waiting is None or not waiting:
             return
         if status >= 300:
-            self._log.warning("a key told in INFO was not taken", call=self._call_id, status=status)
+            self._log.warning("a key told in INFO was not taken", call=self._legs.id, status=status)
         waiting.popleft()
-        if waiting and leg in self._parties:
-            leg.info(*waiting[0], self._clock.now())
+        if waiting and leg in self._legs.parties:
+            leg.info(*waiting[0], self._legs.now())
         else:
             del self._waiting[leg]

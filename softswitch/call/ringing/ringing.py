@@ -234,7 +234,7 @@ class Ringing(Struct, eq=False):
             forward = None if kind is None else line.services.forward(kind)
             if kind is not None and forward is not None:
                 if line.number == self._legs.record.called:
-                    self._legs.state.diverted_as = kind
+                    self._legs.diverted_as = kind
                 target, status = forward.numbers[0], DIVERSION_STATUS[kind]
                 return [await self._forwarding.send_on(line, target, status)]
         return [] if self._targets is None else await self._targets.next(refusal)

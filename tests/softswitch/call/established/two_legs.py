@@ -28,7 +28,6 @@ from softswitch.call.clock import Clock
 from softswitch.call.context import CallNews
 from softswitch.call.established.offerer import Offerer
 from softswitch.call.established.renegotiation import Renegotiation
-from softswitch.call.kept_dialogs import KeptDialogs
 from softswitch.call.legs import Legs
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.mailbox import Mailbox
@@ -37,9 +36,8 @@ from softswitch.call.media.call_relay import CallRelay
 from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.media.media import CallMedia
-from softswitch.call.parties import Parties
+from softswitch.call.parties import Parties, Party
 from softswitch.call.settings import Limits
-from softswitch.call.state import CallState
 from softswitch.subscribers.directory import Line
 
 SWITCH = ("192.0.2.1", 5060)
@@ -169,7 +167,7 @@ class Network:
         legs.learn("b", answered)
         ours = legs.media.describe("a", answered, answering=offered)
         leg.accept(ours, self.now())
-        legs.state.answered_at = self.now()
+        legs.answered_at = self.now()
         self.deliver()
         legs.mailbox.rest()
         return legs
@@ -178,41 +176,34 @@ class Network:
         return await self.media.open(None, None)
 
     def _legs(self, request, leg: Session, line: Line) -> Legs:
-        caller, state, mailbox = LineCaller(line), CallState(), Mailbox(self.loop)
+        caller, mailbox = LineCaller(line), Mailbox(self.loop)
         record = Record.of("call", request, 0)
         security = self.security
         security.secure(leg, line)
-        parties = Parties(leg, line)
+        parties = Parties(Party(leg, line))
         relay = CallRelay(self.media, SWITCH[0], 1, True)
         relay.session = self.loop.run_until_complete(self._opened())
-        payers = Payers(
-            request, record, mailbox, self.clock, LIMITS,
-            Charging(None, None, "", lambda: True), None,
-            LiveCalls(self.loop),
-        )  # fmt: skip
-        info_keys = InfoKeys("call", parties, relay, state, mailbox, self.clock, self.quiet)
+        charging = Charging(None, None, self.clock, LIMITS, "", lambda: True)
+        payers = Payers.of(request, record, mailbox, charging, None, LiveCalls(self.loop))
         legs = Legs(
             id="call",
             caller=caller,
             request=request,
             clock=self.clock,
-            state=state,
             mailbox=mailbox,
             post=mailbox.post,
             now=self.clock.now,
             drain=lambda: None,
             record=record,
             parties=parties,
-            kept_dialogs=KeptDialogs(parties),
             payers=payers,
             relay=relay,
-            hold_music=None,
-            info_keys=info_keys,
-            recording=CallRecording(record, parties, relay, state, None, self.clock, self.quiet),
             security=security,
             news=CallNews(lambda *_: None, lambda *_: None, lambda *_: None),
         )
-        leg.owner = legs
+        legs.info_keys = InfoKeys(legs, self.quiet)
+        legs.recording = CallRecording(legs, None, self.quiet)
+        leg.report_to(legs)
         relay.begin(legs, security.secure(leg, line))
         legs.learn("a", CallMedia.read(sdp(leg.dialog.flow.remote[0])))
         return legs

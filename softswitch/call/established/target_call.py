@@ -197,7 +197,7 @@ class TargetCall:
                 | sip_events.Updated(session)
                 | sip_events.InfoReceived(session)
             ):
-                return self._branches is not None and session in self._branches
+                return self._branches is not None and session in self._branches.ringing
             case _:
                 return False
 

@@ -143,7 +143,7 @@ class Branches(Struct, eq=False):
 
     _agent: UserAgent
     attempt: Attempt
-    _ringing: list[Session] = field(default_factory=list)
+    ringing: list[Session] = field(default_factory=list)
     _failures: list[tuple[int, Response | None]] = field(default_factory=list)
     _invited: dict[Session, _Branch] = field(default_factory=dict)
     """All legs that were ever rung."""
@@ -174,7 +174,7 @@ class Branches(Struct, eq=False):
         if branch is None or not branch.may_offer_more or branch.terms.confirmation is not None:
             return False
         branch.may_offer_more = False
-        self._ringing.remove(session)
+        self.ringing.remove(session)
         again = self._invite(branch.invitation, legs, offer, now, branch.terms)
         self._invited[again].may_offer_more = False
         return True
@@ -202,7 +202,7 @@ class Branches(Struct, eq=False):
         session.sound = sound
         session.report_to(legs)
         legs.joined(session)
-        self._ringing.append(session)
+        self.ringing.append(session)
         return session
 
     def late(self, binding: Binding, legs: Legs, offer: Offer, now: float) -> None:
@@ -215,7 +215,7 @@ class Branches(Struct, eq=False):
         invited = [branch.invitation for branch in self._invited.values()]
         if any((one.flow, one.uri) == (binding.flow, binding.contact) for one in invited):
             return
-        if not self._ringing:  # the call waited for this phone to register
+        if not self.ringing:  # the call waited for this phone to register
             self.deadline = now + self.attempt.rings_seconds
         self._invite(phones.invitation(binding), legs, offer, now)
 
@@ -226,14 +226,14 @@ class Branches(Struct, eq=False):
             self.early = (session.dialog.call_id, session.dialog.local_tag, response.to_tag)
 
     def __contains__(self, session: object) -> bool:
-        return session in self._ringing
+        return session in self.ringing
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(self._ringing)
+        return iter(self.ringing)
 
     def won(self, winner: Session, now: float) -> None:
         """Cancel all legs but the winner, which may be another attempt's, and tell them why."""
-        others = self._ringing
+        others = self.ringing
         if winner in others:
             others.remove(winner)
             self._judge_trunk(True)
@@ -243,12 +243,12 @@ class Branches(Struct, eq=False):
 
     def cancel(self, now: float) -> None:
         """Cancel all legs: the caller gave up, or no leg answered in time."""
-        self._cancel(self._ringing, (), now)
-        self._ringing.clear()
+        self._cancel(self.ringing, (), now)
+        self.ringing.clear()
 
     def failed(self, session: Session, status: int, response: Response | None, now: float) -> bool:
         """Note a failure; whether the whole attempt has failed with it."""
-        self._ringing.remove(session)
+        self.ringing.remove(session)
         self._failures.append((status, response))
         if status == 408 and response is None:
             self._note_silent(session)
@@ -256,7 +256,7 @@ class Branches(Struct, eq=False):
             self._judge_trunk(False)
         if status >= 600:  # RFC 3261 section 16.7: no branch may take it
             self.cancel(now)
-        return not self._ringing
+        return not self.ringing
 
     def _judge_trunk(self, usable: bool) -> None:
         """Tell of the 2xx of a trunk, and if its description can be used."""
@@ -270,12 +270,12 @@ class Branches(Struct, eq=False):
     def dead_at(self) -> float:
         """The loop's time at which :meth:`drop_dead` is due: a final answer of one contact is not
         kept behind contacts that are silent, which would take until 64*T1."""
-        if self.attempt.phones is None or not self._ringing:
+        if self.attempt.phones is None or not self.ringing:
             return float("inf")
         answered = any(response is not None for _, response in self._failures)
-        if not answered or any(map(_is_heard, self._ringing)):
+        if not answered or any(map(_is_heard, self.ringing)):
             return float("inf")
-        return max(self._invited[session].silent_at for session in self._ringing)
+        return max(self._invited[session].silent_at for session in self.ringing)
 
     @property
     def waits_for_dead(self) -> bool:
@@ -284,7 +284,7 @@ class Branches(Struct, eq=False):
 
     def drop_dead(self, now: float) -> None:
         """Give up the contacts that are still rung: none has sent a response."""
-        for session in self._ringing:
+        for session in self.ringing:
             self._note_silent(session)
             self._failures.append((408, None))
         self.cancel(now)

@@ -88,7 +88,9 @@ class Hunt:
         deadline = branches.deadline
         if branches.attempt.phones is not None:
             deadline = min(deadline, branches.dead_at)
-        return min(deadline, self._impatient_at) if self._is_impatient else deadline
+        if self._left and not branches.heard:
+            return min(deadline, self._impatient_at)
+        return deadline
 
     @property
     def _is_impatient(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, assert_never, get_args
 
 from msgspec import Struct, field
 
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from softswitch.call.charging.meter import Meter
     from softswitch.call.legs import Legs
     from softswitch.call.media.early_media import EarlyMedia
+    from softswitch.call.ringing.answer_confirmation import AnswerConfirmation
     from softswitch.call.ringing.forwarding import Forwarding
     from softswitch.call.ringing.rented_targets import RentedTargets
     from softswitch.subscribers.directory import Line
@@ -80,16 +81,17 @@ OpenTargets = Callable[["Line", str, "Reach"], "RentedTargets"]
 """Makes the targets of a rented number that rings at a line."""
 
 
-_OF_CALLED_LEGS = (
-    sip_events.Progress,
-    sip_events.Answered,
-    sip_events.Refused,
-    sip_events.HungUp,
-    sip_events.InfoReceived,
-    sip_events.Updated,
-    Confirmed,
+_OfCalledLeg = (
+    sip_events.Progress
+    | sip_events.Answered
+    | sip_events.Refused
+    | sip_events.HungUp
+    | sip_events.InfoReceived
+    | sip_events.Updated
+    | Confirmed
 )
 """Letters that a called leg may send."""
+_OF_CALLED_LEGS = get_args(_OfCalledLeg)
 
 
 class Winner(Struct, frozen=True):
@@ -170,22 +172,50 @@ class Ringing(Struct, eq=False):
         Raises:
             Refusal: no leg answered.
         """
-        self._end = self._legs.now() + SETUP_SECONDS
+        legs = self._legs
+        self._end = legs.now() + SETUP_SECONDS
         self._ring([attempts])
         try:
             while True:
-                try:
-                    return await self._await_answer()
-                except Refusal as refusal:
-                    onward = await self._onward(refusal)
-                    if isinstance(onward, Ending):
-                        return onward
-                    if not onward:
-                        raise
-                    self._ring(onward)
+                hunts = self._hunts
+                until = min(self._end, hunts[0].deadline)
+                if len(hunts) > 1:  # targets that ring at once
+                    until = min(until, *[hunt.deadline for hunt in hunts])
+                letter = await legs.mailbox.next(until)
+                outcome = None
+                if letter is not None:
+                    outcome = self._hear(letter)
+                elif legs.now() >= until:
+                    self._expire(legs.now())
+                legs.drain()
+                if outcome is None and hunts[0].over and all(hunt.over for hunt in hunts):
+                    outcome = await self._go_on()
+                if outcome is not None:
+                    return outcome
+                letter = None  # nor is its message kept while the next one is awaited
         finally:
             if self._targets is not None:
                 self._targets.release()
+
+    async def _go_on(self) -> Ending | None:
+        """Every hunt is over: ring what comes next.
+
+        Raises:
+            Refusal: nothing does.
+        """
+        onward = await self._onward(self._failure())
+        if isinstance(onward, Ending):
+            return onward
+        if not onward:
+            raise self._failure()
+        self._ring(onward)
+        return None
+
+    def _failure(self) -> Refusal:
+        """The failure that says most to the caller. Made anew each time: an exception that was
+        raised keeps its traceback, and so the whole call, alive."""
+        refusals = (hunt.branches.refusal() for hunt in self._hunts)
+        return min(refusals, key=lambda refusal: rank(refusal.status))
 
     def stop(self, now: float) -> None:
         """Cancel all that ring."""
@@ -266,41 +296,16 @@ class Ringing(Struct, eq=False):
         legs.sound.hear("a", "peer")
         return ended
 
-    async def _await_answer(self) -> Winner | Ending:
-        """Raises Refusal when every hunt is over."""
-        legs = self._legs
-        while True:
-            hunts = self._hunts
-            until = min(self._end, hunts[0].deadline)
-            if len(hunts) > 1:  # targets that ring at once
-                until = min(until, *[hunt.deadline for hunt in hunts])
-            letter = await legs.mailbox.next(until)
-            outcome = None
-            if letter is not None:
-                outcome = self._hear(letter)
-            elif legs.now() >= until:
-                self._expire(legs.now())
-            legs.drain()
-            if outcome is not None:
-                return outcome
-            self._check_any_rings()
-            letter = None  # nor is its message kept while the next one is awaited
-
     def _expire(self, now: float) -> None:
         for hunt in self._hunts:
             if not hunt.over and now >= min(hunt.deadline, self._end):
                 hunt.expire(now)
 
-    def _check_any_rings(self) -> None:
-        """Raises Refusal: the failure that says most to the caller."""
-        if self._hunts[0].over and all(hunt.over for hunt in self._hunts):
-            refusals = (hunt.branches.refusal() for hunt in self._hunts)
-            raise min(refusals, key=lambda refusal: rank(refusal.status))
-
     def _hear(self, letter: Letter) -> Winner | Ending | None:
-        hunt = self._hunt_of(letter)
-        if hunt is not None:
-            return self._hear_called(hunt, letter)
+        if isinstance(letter, _OF_CALLED_LEGS):
+            for hunt in self._hunts:
+                if letter.session in hunt.branches.ringing:
+                    return self._hear_called(hunt, letter)
         match letter:
             case PickUp():
                 return self._picked_up(letter)
@@ -316,70 +321,65 @@ class Ringing(Struct, eq=False):
                 return self._give_up(letter)
         return None
 
-    def _hunt_of(self, letter: Letter) -> Hunt | None:
-        """The hunt of the called leg that an event comes from."""
-        if isinstance(letter, _OF_CALLED_LEGS):
-            for hunt in self._hunts:
-                if letter.session in hunt.branches:
-                    return hunt
-        return None
-
-    def _hear_called(self, hunt: Hunt, letter: Letter) -> Winner | None:
+    def _hear_called(self, hunt: Hunt, letter: _OfCalledLeg) -> Winner | None:
         """An event of a called leg."""
-        legs, branches = self._legs, hunt.branches
+        legs, branches, session = self._legs, hunt.branches, letter.session
+        confirmation = branches.terms(session).confirmation
         match letter:
-            case sip_events.Progress(session, response):
+            case sip_events.Progress(_, response):
                 branches.note_early(session, response)
-                early = branches.terms(session).confirmation is None
-                self._on_progress(session, response, early)
-            case sip_events.Answered(session, response):
-                description = self._usable(hunt, session, response)
-                if description is not None:
-                    return self._answered(hunt, session, description)
+                self._on_progress(session, response, confirmation is None)
+            case sip_events.Answered(_, response):
+                description = self._usable(session, response, confirmation)
+                if description is not None and confirmation is None:
+                    return self._won(hunt, session, description, moves=False)
+                if description is not None and confirmation is not None:
+                    self._ask(hunt, session, description, confirmation)
+                    return None
                 session.bye(legs.now())
                 hunt.failed(session, UNUSABLE_ANSWER, None)
-            case Confirmed(session, description):
+            case Confirmed(_, description):
                 if description is not None:
-                    return self._won(hunt, session, description)
+                    return self._won(hunt, session, description, moves=True)
                 session.bye(legs.now())
                 hunt.failed(session, 480, None)
-            case sip_events.HungUp(session):
+            case sip_events.HungUp():
                 hunt.failed(session, 480, None)
-            case sip_events.InfoReceived(session, request):
-                confirmation = branches.terms(session).confirmation
+            case sip_events.InfoReceived(_, request):
                 key = key_in(request.content_type or "", request.body)
                 if confirmation is not None and key is not None:
                     confirmation.press(key)
-            case sip_events.Refused(session, status, response):
+            case sip_events.Refused(_, status, response):
                 branches.heard = True
                 if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
                     hunt.failed(session, status, response)
                     if hunt.branches.waits_for_dead:
                         self._early_media.keep_waiting()
-            case sip_events.Updated(session, request):
+            case sip_events.Updated(_, request):
                 self._early_media.update(session, request.description)
             case _:
-                pass
+                assert_never(letter)
         return None
 
-    def _answered(
-        self, hunt: Hunt, session: Session, description: SessionDescription
-    ) -> Winner | None:
-        """A leg answered, and has the call, unless it is to be asked for the accept key first."""
+    def _ask(
+        self,
+        hunt: Hunt,
+        session: Session,
+        description: SessionDescription,
+        confirmation: AnswerConfirmation,
+    ) -> None:
+        """Ask whoever answered a leg for the accept key, which gives it the call."""
         branches, now = hunt.branches, self._legs.now()
-        confirmation = branches.terms(session).confirmation
-        if confirmation is None:
-            return self._won(hunt, session, description)
         branches.deadline = max(branches.deadline, now + ASKING_SECONDS + 1)
         try:
             confirmation.ask(session, description)
         except (ParseError, SipError):
             session.bye(now)
             hunt.failed(session, 488, None)
-        return None
 
-    def _won(self, hunt: Hunt, session: Session, description: SessionDescription) -> Winner:
-        moves = hunt.branches.terms(session).confirmation is not None
+    def _won(
+        self, hunt: Hunt, session: Session, description: SessionDescription, *, moves: bool
+    ) -> Winner:
         hunt.note(ANSWERED)
         lost = self._end_others(session, hunt)
         return Winner(session, description, hunt.line, lost, moves=moves)
@@ -398,7 +398,7 @@ class Ringing(Struct, eq=False):
         return tuple(lost)
 
     def _usable(
-        self, hunt: Hunt, session: Session, response: Response
+        self, session: Session, response: Response, confirmation: AnswerConfirmation | None
     ) -> SessionDescription | None:
         """The answer of a called leg, which stands in the 2xx, or stood in a reliable provisional
         response before it (RFC 3262 section 5, RFC 3261 section 13.2.1).
@@ -413,7 +413,7 @@ class Ringing(Struct, eq=False):
             # Fax alone answers an offer of it; it is never the first offer of a called leg.
             description = (CallMedia.read if offer is None else CallMedia.read_with_fax)(answer)
             LegSecurity.of(session).check(description)
-            if offer is not None and hunt.branches.terms(session).confirmation is None:
+            if offer is not None and confirmation is None:
                 self._legs.media.answered(offer, description)
         except SipError:
             return None

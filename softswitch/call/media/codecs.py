@@ -42,6 +42,7 @@ OWN_NAMES = frozenset(codec.name for codec in OWN_CODECS)
 Codecs = tuple[Codec, ...]
 
 
+@lru_cache(maxsize=256)  # the phones of a network say the same again and again
 def needs_transcoding(a: Codecs, b: Codecs) -> bool:
     """True if two sides without a common codec can talk through the sound tier."""
     return not share_codec(a, b) and share_codec(OWN_CODECS, a) and share_codec(OWN_CODECS, b)
@@ -161,7 +162,7 @@ class Agreement:
         )
 
 
-@lru_cache(maxsize=256)  # the phones of a network say the same again and again
+@lru_cache(maxsize=256)
 def agreement(mine: Codecs, theirs: Codecs | None, offered: Codecs = ()) -> Agreement:
     """The cached :class:`Agreement` of two sides."""
     return Agreement(mine, theirs, offered)

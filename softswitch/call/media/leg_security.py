@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from rtp.control import Keys, Seen, WebTerms
 from sip.errors import SipError
-from sip.offer_answer import media_target
+from sip.offer_answer import MediaTarget, media_target
 from sip.sdes import (
     PLAIN,
     SECURE_RTP,
@@ -90,17 +90,23 @@ class LegSecurity(Struct, eq=False):
             self._made_web = WebLeg(self._fingerprint, self._draw)
         return self._made_web
 
-    def check(self, description: SessionDescription) -> Crypto | None:
+    def check(
+        self, description: SessionDescription, target: MediaTarget | None = None
+    ) -> Crypto | None:
         """The crypto attribute that is used of a peer's description; None for sound in the clear,
         and for a browser's.
+
+        Args:
+            target: the description's, where it is known.
 
         Raises:
             SipError: 488, the description has no encryption though the policy requires it, or only
                 suites that we don't support; it isn't a browser's though we offered that, or is
                 one though there is no WebRTC for this leg.
         """
-        target = media_target(description)
-        if target is not None and target.plain and self._takes_plain:
+        if target is None:
+            target = media_target(description)
+        if target is not None and target.plain and self.takes_plain:
             return None  # as nearly always
         if target is None:
             if is_fax_alone(description) and self.may_fax:
@@ -118,7 +124,7 @@ class LegSecurity(Struct, eq=False):
         return usable[0] if usable else None
 
     @property
-    def _takes_plain(self) -> bool:
+    def takes_plain(self) -> bool:
         """True if the peer's sound may be in the clear."""
         return self._policy != "required" and not self._has_offered_web
 
@@ -128,17 +134,16 @@ class LegSecurity(Struct, eq=False):
         doesn't require SRTP, and the phone is no browser."""
         return self._policy != "required" and not self._is_web
 
-    def learn(self, description: SessionDescription) -> None:
+    def learn(self, description: SessionDescription, target: MediaTarget) -> None:
         """Take over the peer's last offer or answer. Raises as :meth:`check`."""
-        target = media_target(description)
-        if target is not None and target.plain and self._takes_plain:  # as nearly always
+        if target.plain and self.takes_plain:  # as nearly always
             self._protocol, self._is_web = target.protocol, False
             self.keys = self.web = None
             return
-        crypto = self.check(description)
-        self._protocol = None if target is None else target.protocol
+        crypto = self.check(description, target)
+        self._protocol = target.protocol
         self.keys = self.web = None
-        theirs = None if target is None else target.web
+        theirs = target.web
         self._is_web = theirs is not None
         if theirs is not None and (web := self._web) is not None:
             self.web = web.learn(description, theirs)
@@ -151,9 +156,9 @@ class LegSecurity(Struct, eq=False):
     def answer(self, offer: SessionDescription) -> Protection:
         """The SRTP part of our answer to an offer. Raises as :meth:`check`."""
         target = media_target(offer)
-        if target is not None and target.plain and self._takes_plain:
+        if target is not None and target.plain and self.takes_plain:
             return PLAIN  # as nearly always
-        crypto = self.check(offer)
+        crypto = self.check(offer, target)
         protocol = PLAIN_RTP if target is None else target.protocol
         if crypto is None:
             return PLAIN if protocol == PLAIN_RTP else Protection(protocol)
@@ -256,6 +261,8 @@ class SecurityPolicy:
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
         """The keys of a leg, made at its first use by the policy of its line or trunk."""
-        if session.sound is None:
-            session.sound = self.of_leg(party, session.dialog.flow)
-        return LegSecurity.of(session)
+        security = session.sound
+        if security is None:
+            security = session.sound = self.of_leg(party, session.dialog.flow)
+        assert isinstance(security, LegSecurity)
+        return security

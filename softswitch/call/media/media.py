@@ -77,6 +77,8 @@ class _Terms(Struct, eq=False):
     """Our last offer to it, if it hasn't made an offer since."""
     told: Formats | None = None
     """The formats that the relay has for it."""
+    without_events: bool = False
+    """The DTMF policy of its leg is one of those without telephone events."""
     takes_info: bool = False
     """Its phone has announced keys in INFO, or sent one."""
 
@@ -122,7 +124,8 @@ class CallMedia(Struct, eq=False):
 
     def join(self, side: Side, security: LegSecurity) -> None:
         """Another leg is on a side now, and has its own keys."""
-        (self._a if side == "a" else self._b).security = security
+        terms = self._a if side == "a" else self._b
+        terms.security, terms.without_events = security, security.told_keys in WITHOUT_EVENTS
 
     def takes_info(self, side: Side, takes_info: bool) -> None:
         """Note if a side's phone has announced keys in INFO, or sent one."""
@@ -203,7 +206,8 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488; an answer can't be as secure as it must be.
         """
-        security = security or self._secured(side)
+        if security is None:
+            security = self._secured(side)
         text = self._describe_plainly(side, heard, direction, answering, before, wide, security)
         if text is not None:
             return text
@@ -257,29 +261,30 @@ class CallMedia(Struct, eq=False):
         target = media_target(heard)
         if target is None or not target.plain or (before is not None and not _is_plain(before)):
             return None
-        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
-        if security.told_keys in WITHOUT_EVENTS or far.takes_info:
-            return None
-        if far.security is not None and far.security.told_keys in WITHOUT_EVENTS:
+        session = self.session
+        if side == "a":
+            terms, far, port = self._a, self._b, session.a_port
+        else:
+            terms, far, port = self._b, self._a, session.b_port
+        if security.told_keys in WITHOUT_EVENTS or far.without_events or far.takes_info:
             return None
         added: tuple[Codec, ...] = ()
         if answering is None:
-            protection = security.offer()
+            if security.offer() is not PLAIN:
+                return None
             if wide or self.transcodes:
                 added = self._added(target.codecs)
         else:
             offer = media_target(answering)
-            if offer is None or not offer.plain:
+            if offer is None or not (offer.plain and security.takes_plain):
                 return None
-            protection = security.answer(answering)
-            if self._needs_transcoding(offer.codecs, target.codecs):
+            if self._may_transcode and needs_transcoding(offer.codecs, target.codecs):
                 return None
-        if protection is not PLAIN:
-            return None
         terms.version = version = terms.version + 1
         ours = relayed_plainly(heard, direction or target.direction, answering, added)
-        self._note_offer(side, ours.codecs if answering is None else ())
-        port = self.session.a_port if side == "a" else self.session.b_port
+        offered = ours.codecs if answering is None else ()
+        if terms.offered != offered:
+            self._note_offer(side, offered)
         return ours.write(self._origin_id, version, self._address, port)
 
     def _written(
@@ -435,11 +440,10 @@ class CallMedia(Struct, eq=False):
         terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
         security = terms.security
         assert security is not None
-        security.learn(heard)
-        terms.codecs = target.codecs
-        if security.told_keys in WITHOUT_EVENTS:
-            terms.codecs = _codecs_of(without_events(heard))
-        formats = agreement(terms.codecs, far.codecs, terms.offered).formats
+        security.learn(heard, target)
+        codecs = _codecs_of(without_events(heard)) if terms.without_events else target.codecs
+        terms.codecs = codecs
+        formats = agreement(codecs, far.codecs, terms.offered).formats
         self.session.set_remote(
             side,
             target.address or None,
@@ -457,7 +461,7 @@ class CallMedia(Struct, eq=False):
         )
         terms.told = formats
         if far.told is not None:
-            self._tell_again(other(side))
+            self._tell_again("b" if side == "a" else "a")
             self._choose_way()
 
     def _tell_again(self, side: Side) -> None:

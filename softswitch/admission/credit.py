@@ -34,7 +34,10 @@ class PricedRoute(Struct, frozen=True):
 
     def cost_of(self, trunk: str | None) -> Rate | None:
         """The rate at which a trunk charges us for the call."""
-        return next((item.rate for item in self.costs if item.trunk.name == trunk), None)
+        for item in self.costs:
+            if item.trunk.name == trunk:
+                return item.rate
+        return None
 
 
 def price(

@@ -67,14 +67,14 @@ def order(
     Raises:
         Refusal: 503, no trunk is left.
     """
+    trunks = destination.trunks
+    if len(trunks) == 1 and trunks[0].tariff is None:
+        return destination, ()  # the only way, at an unknown cost
     number = destination.number[1:]
-    if all(trunk.tariff is None for trunk in destination.trunks):
+    if all(trunk.tariff is None for trunk in trunks):
         return _weighed(destination, number, at), ()
     income = charge(price, policy.seconds * 1000, at).price_micros
-    found = [
-        _costed(trunk, number, price, income, policy, tariffs, sets, at)
-        for trunk in destination.trunks
-    ]
+    found = [_costed(trunk, number, price, income, policy, tariffs, sets, at) for trunk in trunks]
     costed = [item for item in found if item is not None]
     if not costed:
         raise Refusal(503, "trunk_price_unknown", says=("refused-no-lines",))
@@ -96,11 +96,11 @@ def order(
         )
 
     costed.sort(key=rank)
-    trunks = tuple(item.trunk for item in costed)
+    taken = tuple(item.trunk for item in costed)
     left = destination.left
-    if len(trunks) != len(found):
-        left += tuple(_left(destination.trunks, found, trunks))
-    return structs.replace(destination, trunks=trunks, left=left), tuple(costed)
+    if len(taken) != len(found):
+        left += tuple(_left(trunks, found, taken))
+    return structs.replace(destination, trunks=taken, left=left), tuple(costed)
 
 
 def _left(

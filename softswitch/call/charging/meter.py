@@ -159,8 +159,11 @@ class Meter(Struct, eq=False):
     def next_deadline(self) -> float:
         """The loop's time at which to end the call, or to extend before: well before the paid
         seconds are used up, and not while another extension is unanswered."""
-        until, authorization = self.paid_until(), self._authorization
-        if self._extending or authorization is None or authorization.final:
+        authorization, answered_at = self._authorization, self.answered_at
+        if authorization is None or answered_at is None or authorization.paid_seconds is None:
+            return NEVER
+        until = answered_at + authorization.paid_seconds
+        if self._extending or authorization.final:
             return until
         return min(until, max(until - self._charging.limits.extension_lead_seconds, self._again_at))
 

@@ -69,7 +69,10 @@ class MoneyWarnings(Struct, eq=False):
         longest = next(self._waiting(meter, end), None)
         if longest is None:
             return NEVER
-        due_at, asked = end - longest, self._asked.get(meter.key)
+        due_at = end - longest
+        if not self._asked:
+            return due_at  # as nearly always
+        asked = self._asked.get(meter.key)
         if asked is None:
             return due_at
         asked_at, paid = asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,24 @@ def test_a_full_file_moves_aside_and_old_ones_go(tmp_path: Path) -> None:
     ],
 )
 def test_text_lines_are_logfmt(value: object) -> None:
-    event = {"note": value, "event": "call ended", "timestamp": "now"}
-    by_structlog = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
-    assert log.logfmt(None, "info", dict(event)) == by_structlog(None, "info", dict(event))
+    event = {"event": "call ended", "note": value}
+    by_structlog = structlog.processors.LogfmtRenderer()
+    assert log.facts(dict(event)) == by_structlog(None, "info", dict(event))
+
+
+def test_a_line_of_text_begins_with_its_stamp_level_and_event(tmp_path: Path) -> None:
+    file = tmp_path / "switch.log"
+    log.set_up("info", "text", file)
+    structlog.get_logger().info("call ended", status=200, rule="", called="+442071838750")
+    try:
+        raise ValueError("no\nsuch file")
+    except ValueError:
+        structlog.get_logger().exception("call failed", call="1f")
+    one, other = file.read_text().splitlines()
+    stamp = r"timestamp=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z "
+    assert re.fullmatch(
+        stamp + re.escape('level=info event="call ended" status=200 rule= called=+442071838750'),
+        one,
+    )
+    assert re.match(stamp + r'level=error event="call failed" call=1f exception="Traceback', other)
+    assert other.endswith('ValueError: no\\nsuch file"')

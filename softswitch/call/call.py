@@ -218,7 +218,7 @@ class Call:
         return isinstance(priced, ToTrunk) and priced.emergency
 
     @property
-    def line_ids(self) -> list[int]:
+    def line_ids(self) -> tuple[int, ...]:
         """The lines that have taken part, also those that were only rung."""
         return self.parties.line_ids
 
@@ -357,14 +357,13 @@ class Call:
             self.legs,
             self.early_media,
             context.signalling.agent,
-            self._open_forwarding,
-            self._open_targets,
-            self.progress,
+            self,
             context.features.voicemail.greeting_at,
         )
         return self.ringing.until_answered(attempts)
 
-    def _open_forwarding(self) -> Forwarding:
+    def open_forwarding(self) -> Forwarding:
+        """Make the call's forwardings."""
         context = self.context
         return Forwarding(
             self.legs,
@@ -373,7 +372,8 @@ class Call:
             context.limits.follows_redirects,
         )
 
-    def _open_targets(self, line: Line, number: str, reach: Reach) -> RentedTargets:
+    def open_targets(self, line: Line, number: str, reach: Reach) -> RentedTargets:
+        """Make the targets of a rented number that rings at a line."""
         context = self.context
         confirmations = Confirmations(
             self.legs, context.features.announcer, context.security, context.signalling.agent

@@ -24,7 +24,9 @@ class LiveCalls:
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._forget_task = self._tasks.discard  # one bound method for all calls
-        self._of_line: dict[int, dict[str, Call]] = {}
+        self._of_line: dict[int, list[Call]] = {}
+        """Lists, since a line has few calls at once, and a dict for one takes three times the
+        octets. An account may have thousands."""
         self._of_account: dict[int, dict[str, Call]] = {}
         self.by_id: dict[str, Call] = {}
         self.draining = False
@@ -53,19 +55,32 @@ class LiveCalls:
         if parties.grown:
             parties.grown = False
             for line_id in parties.line_ids:
-                self._of_line.setdefault(line_id, {})[call.id] = call
+                calls = self._of_line.get(line_id)
+                if calls is None:
+                    self._of_line[line_id] = [call]
+                elif call not in calls:
+                    calls.append(call)
 
     def left(self, call: Call, line: Line) -> None:
         """A line takes no part in the call any more."""
-        _leave(self._of_line, line.id, call)
+        self._left(line.id, call)
 
     def ended(self, call: Call) -> None:
         self.by_id.pop(call.id, None)
         for line_id in call.parties.line_ids:
-            _leave(self._of_line, line_id, call)
+            self._left(line_id, call)
         for record in call.payers.records:
-            if record.account is not None:
-                _leave(self._of_account, record.account, call)
+            if record.account is not None and (paid := self._of_account.get(record.account)):
+                paid.pop(call.id, None)
+                if not paid:
+                    del self._of_account[record.account]
+
+    def _left(self, line_id: int, call: Call) -> None:
+        calls = self._of_line.get(line_id)
+        if calls is not None and call in calls:
+            calls.remove(call)
+            if not calls:
+                del self._of_line[line_id]
 
     def ringing_in(self, dialog: DialogId) -> Call | None:
         """The call of which a phone rings in this dialog; looks at all of them."""
@@ -75,7 +90,7 @@ class LiveCalls:
         return None
 
     def of_line(self, line: Line) -> list[Call]:
-        return list(self._of_line.get(line.id, {}).values())
+        return list(self._of_line.get(line.id, ()))
 
     def count_of_line(self, line: Line) -> int:
         return len(self._of_line.get(line.id, ()))
@@ -109,12 +124,3 @@ class LiveCalls:
         """Wait until the last call has ended and is settled."""
         while self._tasks:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _leave(calls_of: dict[int, dict[str, Call]], key: int, call: Call) -> None:
-    """Take a call out of an index that keeps no empty entry."""
-    calls = calls_of.get(key)
-    if calls is not None:
-        calls.pop(call.id, None)
-        if not calls:
-            del calls_of[key]

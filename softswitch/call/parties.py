@@ -32,7 +32,7 @@ class Parties(Struct, eq=False):
 
     a: Party
     b: Party = field(default_factory=Party)
-    line_ids: list[int] = field(default_factory=list)  # a set takes three times the octets
+    line_ids: tuple[int, ...] = ()  # a set takes many times the octets
     """The lines that have taken part, also those that were only rung; each once."""
     grown: bool = False
     """A line has been added that the index of live calls doesn't know yet."""
@@ -56,13 +56,12 @@ class Parties(Struct, eq=False):
     def add_line(self, line_id: int) -> None:
         """Another line takes part, or is rung."""
         if line_id not in self.line_ids:
-            self.line_ids.append(line_id)
+            self.line_ids = (*self.line_ids, line_id)
             self.grown = True
 
     def drop_line(self, line_id: int) -> None:
         """A line takes no part any more."""
-        if line_id in self.line_ids:
-            self.line_ids.remove(line_id)
+        self.line_ids = tuple([one for one in self.line_ids if one != line_id])
 
     def name(self, side: Side, identity: Identity) -> None:
         """Note the caller id of a side."""

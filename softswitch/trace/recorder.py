@@ -81,7 +81,7 @@ class CallTrace(Struct, eq=False):
     """The memory of its messages."""
     dropped: int = 0
     """The number of its messages that weren't kept."""
-    said: list[Said] = field(default_factory=list)
+    said: tuple[Said, ...] = ()
     """The first announcements."""
 
     def shorten(self) -> int:
@@ -154,7 +154,7 @@ class Recorder:
         trace = self._live.get(call_id)
         if trace is not None and len(trace.said) < MAX_SAID:
             said = Said(self._monotonic(), side, language, tokens[:MAX_SAID_CHARACTERS])
-            trace.said.append(said)
+            trace.said = (*trace.said, said)
 
     def end(self, call_id: str, calling: str, called: str) -> None:
         """Note the end of a call, which is kept until the memory is needed."""

@@ -144,7 +144,7 @@ class Branches(Struct, eq=False):
     _agent: UserAgent
     attempt: Attempt
     ringing: list[Session] = field(default_factory=list)
-    _failures: list[tuple[int, Response | None]] = field(default_factory=list)
+    _failures: tuple[tuple[int, Response | None], ...] = ()
     _invited: dict[Session, _Branch] = field(default_factory=dict)
     """All legs that were ever rung."""
     heard: bool = False
@@ -249,7 +249,7 @@ class Branches(Struct, eq=False):
     def failed(self, session: Session, status: int, response: Response | None, now: float) -> bool:
         """Note a failure; whether the whole attempt has failed with it."""
         self.ringing.remove(session)
-        self._failures.append((status, response))
+        self._failures += ((status, response),)
         if status == 408 and response is None:
             self._note_silent(session)
         if status == UNUSABLE_ANSWER and response is None:
@@ -286,7 +286,7 @@ class Branches(Struct, eq=False):
         """Give up the contacts that are still rung: none has sent a response."""
         for session in self.ringing:
             self._note_silent(session)
-            self._failures.append((408, None))
+            self._failures += ((408, None),)
         self.cancel(now)
 
     def _note_silent(self, session: Session) -> None:
@@ -296,7 +296,7 @@ class Branches(Struct, eq=False):
 
     def timed_out(self) -> None:
         """No response came for too long."""
-        self._failures.append((408, None))
+        self._failures += ((408, None),)
 
     def _cancel(self, sessions: Sequence[Session], reason: Fields, now: float) -> None:
         for session in sessions:

@@ -48,10 +48,11 @@ class Hunt:
         self._legs = legs
         self._early_media = early_media
         self._agent = agent
-        self._left = list(attempts)
+        first, *left = attempts
+        self._left = tuple(left)
         self.over = False
         """True once all attempts have failed."""
-        self.branches = Branches(agent, self._left.pop(0))
+        self.branches = Branches(agent, first)
         self._impatient_at = _NEVER
 
     @property
@@ -148,9 +149,9 @@ class Hunt:
             self.note(branches.outcome)
         sent_elsewhere = branches.redirection() is not None or self.attempt.reach is not None
         left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
-        self._left = list(left)
-        if self._left:
-            self.branches = Branches(self._agent, self._left.pop(0))
+        if left:
+            self._left = tuple(left[1:])
+            self.branches = Branches(self._agent, left[0])
             self.begin()
         else:
             self.over = True

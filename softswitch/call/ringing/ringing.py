@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, assert_never, get_args
+from typing import TYPE_CHECKING, Protocol, assert_never, get_args
 
 from msgspec import Struct, field
 
@@ -75,10 +75,19 @@ MAX_GREETING_SECONDS = 60.0
 SETUP_SECONDS = 180.0
 """An unanswered call ends after this, however long phones ring."""
 
-OnProgress = Callable[["Session", Response, bool], None]
-"""Called with each provisional response; the flag says if SDP in it may become early media."""
-OpenTargets = Callable[["Line", str, "Reach"], "RentedTargets"]
-"""Makes the targets of a rented number that rings at a line."""
+
+class RingingHost(Protocol):
+    """The call for which something rings, as ringing needs it: one reference, not a bound method
+    for each of these, which would stay in memory as long as it rings."""
+
+    def progress(self, session: Session, response: Response, early: bool, /) -> None:
+        """A called leg sent a provisional response; SDP in it is early media if `early`."""
+
+    def open_forwarding(self) -> Forwarding:
+        """Make the call's forwardings, which hardly any call needs."""
+
+    def open_targets(self, line: Line, number: str, reach: Reach, /) -> RentedTargets:
+        """Make the targets of a rented number that rings at a line."""
 
 
 _OfCalledLeg = (
@@ -117,18 +126,13 @@ class Ringing(Struct, eq=False):
     """All phones and trunks that are rung for one call, until one answers.
 
     Args:
-        open_forwarding: makes the call's forwardings, which hardly any call needs.
-        open_targets: for a number that has targets of its own.
-        on_progress: passes provisional responses on.
         fetched: has the file of a number's greeting on the disk, wherever it is kept.
     """
 
     _legs: Legs
     _early_media: EarlyMedia
     _agent: UserAgent
-    _open_forwarding: Callable[[], Forwarding]
-    _open_targets: OpenTargets
-    _on_progress: OnProgress
+    _host: RingingHost
     _fetched: Callable[[str], Awaitable[str]]
     _made_forwarding: Forwarding | None = None
     _targets: RentedTargets | None = None
@@ -241,7 +245,7 @@ class Ringing(Struct, eq=False):
     @property
     def _forwarding(self) -> Forwarding:
         if self._made_forwarding is None:
-            self._made_forwarding = self._open_forwarding()
+            self._made_forwarding = self._host.open_forwarding()
         return self._made_forwarding
 
     async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
@@ -275,7 +279,7 @@ class Ringing(Struct, eq=False):
             ended = await self._greet(reach.greeting)
             if ended is not None:
                 return ended
-        self._targets = self._open_targets(line, number, reach)
+        self._targets = self._host.open_targets(line, number, reach)
         return await self._targets.next(no_answer())
 
     async def _greet(self, path: str) -> Ending | None:
@@ -328,7 +332,7 @@ class Ringing(Struct, eq=False):
         match letter:
             case sip_events.Progress(_, response):
                 branches.note_early(session, response)
-                self._on_progress(session, response, confirmation is None)
+                self._host.progress(session, response, confirmation is None)
             case sip_events.Answered(_, response):
                 description = self._usable(session, response, confirmation)
                 if description is not None and confirmation is None:

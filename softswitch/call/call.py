@@ -51,7 +51,7 @@ from softswitch.call.media.hold_music import HoldMusic
 from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.media import CallMedia, Side
 from softswitch.call.media.worker_move import WorkerMove
-from softswitch.call.parallel_calls import check_parallel
+from softswitch.call.parallel_calls import check_parallel, is_parallel
 from softswitch.call.parties import Parties, Party
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.answer_confirmation import Confirmations
@@ -253,8 +253,8 @@ class Call:
         if self.context.admission.stages.fetch is not None:
             await self._know_callee()
         priced = self._admit()
-        if self._is_parallel:
-            await self._check_parallel(priced)
+        if is_parallel(self):
+            await check_parallel(self, priced)
         await self._authorize(priced)
         attempts = await self.context.dialer.attempts(priced, self.id, self.request)
         try:
@@ -317,16 +317,6 @@ class Call:
         stages = self.context.admission.stages
         dialled = stages.dialled(self.request.uri)
         await stages.know(stages.wanted(self.line_of("a"), dialled))
-
-    @property
-    def _is_parallel(self) -> bool:
-        """True if the caller's line takes part in another call."""
-        line = self.parties.a.line
-        return line is not None and self.context.live_calls.count_of_line(line) > 1
-
-    def _check_parallel(self, priced: PricedRoute) -> Awaitable[None]:
-        context = self.context
-        return check_parallel(self, priced, context.live_calls, context.features.hall)
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before a phone rings."""

@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING
 from sip import stored_dialog
 
 if TYPE_CHECKING:
-    from softswitch.call.legs import Legs, StoredDialogs
+    from softswitch.call.legs import Legs
 
 
 def encoded(legs: Legs) -> bytes:
     """The dialogs as they stand, to be stored now."""
-    legs.stored_dialogs = _as_they_stand(legs)
-    kept = [stored_dialog.stored(leg.dialog, leg.credentials is not None) for leg in legs.parties]
+    mark, kept = [], []
+    for leg in legs.parties.legs:
+        dialog = leg.dialog
+        mark.append((dialog, dialog.remote_target, dialog.flow))
+        kept.append(stored_dialog.stored(dialog, leg.credentials is not None))
+    legs.stored_dialogs = tuple(mark)
     return stored_dialog.encode(kept)
 
 
 def changed(legs: Legs) -> bytes | None:
     """The dialogs, if they aren't as they were stored."""
-    return None if _as_they_stand(legs) == legs.stored_dialogs else encoded(legs)
+    dialogs = [leg.dialog for leg in legs.parties.legs]
+    mark = tuple([(dialog, dialog.remote_target, dialog.flow) for dialog in dialogs])
+    return None if mark == legs.stored_dialogs else encoded(legs)
 
 
 def not_stored(legs: Legs) -> None:
     """What :func:`encoded` or :func:`changed` gave last did not reach the database."""
     legs.stored_dialogs = ()
-
-
-def _as_they_stand(legs: Legs) -> StoredDialogs:
-    dialogs = [leg.dialog for leg in legs.parties]
-    return tuple([(dialog, dialog.remote_target, dialog.flow) for dialog in dialogs])

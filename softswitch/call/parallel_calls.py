@@ -11,14 +11,16 @@ from softswitch.subscribers.refusal import Refusal
 if TYPE_CHECKING:
     from softswitch.admission.credit import PricedRoute
     from softswitch.call.call import Call
-    from softswitch.call.live_calls import LiveCalls
-    from softswitch.conference.hall import Hall
     from softswitch.subscribers.directory import Line
 
 
-async def check_parallel(
-    call: Call, priced: PricedRoute, live_calls: LiveCalls, hall: Hall
-) -> None:
+def is_parallel(call: Call) -> bool:
+    """True if the caller's line takes part in another call, as hardly any does."""
+    line = call.parties.a.line
+    return line is not None and call.context.live_calls.count_of_line(line) > 1
+
+
+async def check_parallel(call: Call, priced: PricedRoute) -> None:
     """Check a new call of a line against the line's other outgoing calls.
 
     Raises:
@@ -26,6 +28,7 @@ async def check_parallel(
             configuration wants it so), or it would be the fifth (A8, in every mode).
         StoreError: the database is out of order.
     """
+    live_calls, hall = call.context.live_calls, call.context.features.hall
     line, route = call.parties.a.line, priced.presented.route
     if line is None or isinstance(route, ToService):
         return

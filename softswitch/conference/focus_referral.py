@@ -23,6 +23,7 @@ from softswitch.call.call import Call
 from softswitch.call.ending import Ending
 from softswitch.call.established.merging import key_of
 from softswitch.call.media.media import CallMedia
+from softswitch.call.parallel_calls import check_parallel, is_parallel
 from softswitch.call.ringing.ringing import Winner
 from softswitch.conference.hall import Conference, Full, Member
 from softswitch.subscribers.refusal import Refusal
@@ -142,8 +143,8 @@ class InvitedCall(Call):
         if self.context.admission.stages.fetch is not None:
             await self._know_callee()
         priced = self._admit()
-        if self._is_parallel:
-            await self._check_parallel(priced)
+        if is_parallel(self):
+            await check_parallel(self, priced)
         await self._authorize(priced)
         # The offer is our own: no phone is on the caller's side.
         self.media.join("a", self.context.security.unencrypted())

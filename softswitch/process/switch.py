@@ -355,10 +355,12 @@ class Switch:
     def _changed(self, call_id: str) -> None:
         """Tell the watchers of a call's lines that its state or its lines have changed."""
         call = self.live_calls.by_id[call_id]
-        self.live_calls.changed(call)
+        if call.parties.grown or self.node is not None:  # other nodes hear of each change
+            self.live_calls.changed(call)
         if self.watchers.of_watched:
             self._tell_watchers(call)
-        self.publisher.call_changed(call)
+        if self.publisher.is_watching_calls:
+            self.publisher.call_changed(call)
 
     def _tell_watchers(self, call: Call) -> None:
         if self.watchers.calls_changed(call.parties.line_ids, self._loop.time()):

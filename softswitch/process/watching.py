@@ -72,6 +72,11 @@ class Publisher:
             }
         )
 
+    @property
+    def is_watching_calls(self) -> bool:
+        """True if somebody wants to hear of calls."""
+        return bool(self._watchers["calls"])
+
     def call_changed(self, call: Call) -> None:
         """A call rings, was answered, or has another person on one of its sides."""
         if self._watchers["calls"]:

@@ -323,10 +323,12 @@ class CallMedia(Struct, eq=False):
     @property
     def may_send_info(self) -> bool:
         """False if neither side takes keys in INFO, as nearly always."""
-        return any(
-            terms.takes_info or (terms.security is not None and terms.security.told_keys == "info")
-            for terms in (self._a, self._b)
-        )
+        a, b = self._a, self._b
+        if a.takes_info or b.takes_info:
+            return True
+        if not (a.without_events or b.without_events):
+            return False
+        return "info" in (self._policy("a"), self._policy("b"))
 
     def sends_info(self, side: Side) -> bool:
         """True if keys are sent to a side in INFO."""

@@ -261,8 +261,7 @@ class Stages:
         account, number, caps = caller.line.account_id, destination.number[1:], self.directory.caps
         on_net = isinstance(destination, ToLine)
         groups = self.entitlements.destinations.of(number)
-        caps.check(account, number, groups, self.outgoing_of, at, on_net)
-        return caps.calls_at_once(account)
+        return caps.check(account, number, groups, self.outgoing_of, at, on_net)
 
     def _is_own(self, number: str) -> bool:
         return self.directory.line_by_number(number) is not None

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -91,6 +92,20 @@ def _possible_lengths() -> dict[str, frozenset[int]]:
             if length > 0
         )
     return lengths
+
+
+_COUNTRY_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
+
+
+@lru_cache(maxsize=1024)  # each call asks, and there are a thousand beginnings
+def _country_code_in(digits: str) -> str | None:
+    """The country code with which the first three digits of a number begin. No country code is a
+    prefix of another, so the first that fits is the only one."""
+    for length in (1, 2, 3):
+        code = digits[:length]
+        if code in _COUNTRY_CODES:
+            return code
+    return None
 
 
 def _pattern(metadata: PhoneMetadata, kind: str) -> re.Pattern[str] | None:
@@ -235,7 +250,7 @@ class NumberPlan:
     def _international(self, digits: str) -> str:
         if len(digits) > MAX_E164_DIGITS:
             raise NumberError(404, "a number has at most 15 digits (E.164)")
-        country_code = self._country_code_of(digits)
+        country_code = _country_code_in(digits[:3])
         if country_code is None:
             if len(digits) < MIN_SUBSCRIBER_DIGITS:
                 raise NumberError(484, "digits are missing")
@@ -243,16 +258,6 @@ class NumberPlan:
         if len(digits) - len(country_code) < MIN_SUBSCRIBER_DIGITS:
             raise NumberError(484, "digits are missing")
         return "+" + digits
-
-    def _country_code_of(self, digits: str) -> str | None:
-        """The country code of a number. No country code is a prefix of another, so the first that
-        fits is the only one."""
-        lengths = self._lengths
-        for length in (1, 2, 3):
-            code = digits[:length]
-            if code in lengths:
-                return code
-        return None
 
     def _without_plus(self, digits: str) -> str:
         prefix = self._international_prefix.match(digits)
@@ -267,7 +272,7 @@ class NumberPlan:
             national = self._possible(self._area_code + digits)
         if national is not None:
             return f"+{self.country_code}{national}"
-        foreign = self._country_code_of(digits)
+        foreign = _country_code_in(digits[:3])
         if foreign is not None and len(digits) - len(foreign) in self._lengths[foreign]:
             return "+" + digits
         if self._possible(digits) is not None:

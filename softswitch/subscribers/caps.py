@@ -83,13 +83,16 @@ class CapsWatch:
         live: Callable[[int], int],
         at: int,
         on_net: bool,
-    ) -> None:
+    ) -> int | None:
         """Count another call of an account, unless a cap refuses it.
 
         Args:
             number: the called one, digits without "+".
             groups: the destination sets that hold it.
             live: returns the number of outgoing calls that an account has now.
+
+        Returns:
+            The outgoing calls that the account may have at once; None: any number.
 
         Raises:
             Refusal: 403, or 480 for a limit that passes with time; the rule names the cap.
@@ -98,7 +101,7 @@ class CapsWatch:
         if not on_net and HIGH_RISK in groups and not (caps is not None and caps.high_risk):
             raise _refusal("cap_high_risk")
         if caps is None:
-            return
+            return None
         if not on_net and caps.countries is not None and not number.startswith(caps.countries):
             raise _refusal("cap_new_country")
         if caps.calls is not None and live(account) >= caps.calls:
@@ -116,11 +119,7 @@ class CapsWatch:
             self.attempted(account, at)
             if self.on_attempt is not None:
                 self.on_attempt(account, at)
-
-    def calls_at_once(self, account: int) -> int | None:
-        """The outgoing calls that an account may have at once; None: any number."""
-        caps = self._caps.get(account)
-        return None if caps is None else caps.calls
+        return caps.calls
 
     def attempted(self, account: int, at: int) -> None:
         """Count an attempt, here or at another node."""

@@ -154,12 +154,6 @@ class Branches(Struct, eq=False):
     deadline: float = float("inf")
     """The loop's time at which the attempt is given up."""
 
-    @property
-    def _party(self) -> Line | Trunk | None:
-        """The line whose phones are rung, or the trunk."""
-        phones = self.attempt.phones
-        return self.attempt.trunk if phones is None else phones.line
-
     def invite(self, legs: Legs, offer: Offer, now: float) -> None:
         attempt = self.attempt
         self.deadline = now + attempt.seconds
@@ -196,7 +190,9 @@ class Branches(Struct, eq=False):
     ) -> Session:
         if terms.confirmation is not None:
             offer = terms.confirmation.offer
-        body, sound = offer(self._party, invitation.flow)
+        phones = self.attempt.phones
+        party = self.attempt.trunk if phones is None else phones.line
+        body, sound = offer(party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._invited[session] = _Branch(invitation, terms, now + SILENT_SECONDS)
         session.sound = sound

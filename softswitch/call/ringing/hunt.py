@@ -63,7 +63,7 @@ class Hunt:
     @property
     def line(self) -> Line | None:
         """The line whose phones ring."""
-        phones = self.attempt.phones
+        phones = self.branches.attempt.phones
         return None if phones is None else phones.line
 
     @property
@@ -100,7 +100,7 @@ class Hunt:
 
     def begin(self) -> None:
         """Ring the first attempt."""
-        legs, attempt = self._legs, self.attempt
+        legs, attempt = self._legs, self.branches.attempt
         if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
             payer = attempt.terms[0].meter if attempt.terms else legs.payers.meters[-1]
             if payer is not None:
@@ -114,7 +114,7 @@ class Hunt:
     @property
     def record(self) -> Record:
         """The record of the leg that pays for the current attempt."""
-        legs, terms = self._legs, self.attempt.terms
+        legs, terms = self._legs, self.branches.attempt.terms
         meter = terms[0].meter if terms else legs.payers.meters[-1]
         return legs.record if meter is None else meter.record
 

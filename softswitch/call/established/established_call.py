@@ -75,6 +75,8 @@ _OF_A_PEER = (
     sip_events.Referred,
 )
 """Requests and responses of a leg that has the answer."""
+_OF_PLAIN_CALLS = (sip_events.Acknowledged, sip_events.HungUp)
+"""Letters that every call receives after the answer."""
 _OF_EVERY_CALL = (
     sip_events.Refreshed,
     PaidTimeChanged,
@@ -124,7 +126,10 @@ class EstablishedCall(Struct, eq=False):
             letter = await legs.mailbox.next(deadline)
             ended = None
             if letter is not None:
-                ended = await self._hear(letter)
+                if transfer is None and not legs.served and isinstance(letter, _OF_PLAIN_CALLS):
+                    ended = self._hear_plainly(letter)
+                else:
+                    ended = await self._hear(letter)
                 if ended is not None and self._never_heard(letter):
                     ended = structs.replace(ended, at=await self._last_sound())
             due = legs.now() >= deadline
@@ -199,6 +204,15 @@ class EstablishedCall(Struct, eq=False):
             return answered_at
         return min(now, max(answered_at, now - (legs.clock.wall_ms() - last) / 1000))
 
+    def _hear_plainly(self, letter: sip_events.Acknowledged | sip_events.HungUp) -> Ending | None:
+        """As :meth:`_hear`, without a coroutine: what each call hears, while its two parties alone
+        take part."""
+        if isinstance(letter, sip_events.HungUp):
+            return hung_up(self._legs, letter)
+        if not self._caller_heard:
+            self._caller_heard = letter.session is self._legs.parties.a.leg
+        return self._hear_of_sound(letter)
+
     async def _hear(self, letter: Letter) -> Ending | None:
         transfer = self.transfer
         if not self._caller_heard and isinstance(letter, _OF_A_PEER):
@@ -212,8 +226,6 @@ class EstablishedCall(Struct, eq=False):
             return self.service_leg.hear(letter)
         legs = self._legs
         match letter:
-            case sip_events.Acknowledged():  # as in every call, so before the others of its kind
-                return self._hear_of_sound(letter)
             case sip_events.HungUp(session) | sip_events.Cancelled(session):
                 if transfer is not None and session in legs.parties and transfer.leaves(session):
                     return None

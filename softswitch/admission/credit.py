@@ -69,29 +69,28 @@ def price(
         if not isinstance(destination, ToLine):
             raise Refusal(403, "trunk_pays_nothing")
         return PricedRoute(presented, destination.line.account_id, None)
-    account_id = caller.line.account_id
+    line, number, sets = caller.line, destination.number, entitlements.destinations
+    account_id = line.account_id
     if isinstance(destination, ToService):
         return PricedRoute(presented, account_id, None)
     if isinstance(destination, ToTrunk) and destination.emergency:
         return PricedRoute(presented, account_id, None)
-    name = assignments.tariff_of(account_id, caller.line.number, at)
-    tariff = tariffs.get(name)
-    rate = None
+    on_net = isinstance(destination, ToLine)
+    name = assignments.tariff_of(account_id, line.number, at)
+    tariff, rate = tariffs.get(name), None
     if tariff is not None:
-        rate = tariff.find_on_net(at) if isinstance(destination, ToLine) else None
-        rate = rate or tariff.find(destination.number[1:], at, entitlements.destinations)
-    if rate is None and isinstance(destination, ToTrunk):
-        raise Refusal(
-            403, "price_unknown", tariff=name, number=destination.number, says=("refused-no-price",)
-        )
+        rate = tariff.find_on_net(at) if on_net else None
+        if rate is None:
+            rate = tariff.find(number[1:], at, sets)
+    if rate is None:
+        if on_net:
+            return PricedRoute(presented, account_id, None)
+        raise Refusal(403, "price_unknown", tariff=name, number=number, says=("refused-no-price",))
     packages: tuple[str, ...] = ()
-    if rate is not None and not rate.free:
-        packages = entitlements.for_call(
-            account_id, caller.line.number, destination.number, isinstance(destination, ToLine)
-        )
+    if not rate.free:
+        packages = entitlements.for_call(account_id, line.number, number, on_net)
     costs: tuple[Costed, ...] = ()
-    if isinstance(destination, ToTrunk) and rate is not None:
-        sets = entitlements.destinations
+    if isinstance(destination, ToTrunk):
         ordered, costs = order(least_cost, destination, rate, tariffs, sets, at)
         if ordered is not destination:
             presented = structs.replace(presented, route=ordered)

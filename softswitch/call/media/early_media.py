@@ -165,7 +165,7 @@ class EarlyMedia(Struct, eq=False):
 
     def _tell(self, status: int, body: bytes) -> None:
         legs = self._legs
-        legs.leg("a").progress(status, legs.now(), body)
+        legs.parties.leg("a").progress(status, legs.now(), body)
         settles = bool(body) and self.settled is None and Supported(legs.request).allowed
         if settles and self.offer is not None:
             self.settled = met(SessionDescription.parse(body), self.offer)

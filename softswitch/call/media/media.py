@@ -326,9 +326,8 @@ class CallMedia(Struct, eq=False):
         a, b = self._a, self._b
         if a.takes_info or b.takes_info:
             return True
-        if not (a.without_events or b.without_events):
-            return False
-        return "info" in (self._policy("a"), self._policy("b"))
+        may = a.without_events or b.without_events
+        return may and "info" in (self._policy("a"), self._policy("b"))
 
     def sends_info(self, side: Side) -> bool:
         """True if keys are sent to a side in INFO."""
@@ -464,7 +463,8 @@ class CallMedia(Struct, eq=False):
         terms.told = formats
         if far.told is not None:
             self._tell_again("b" if side == "a" else "a")
-            self._choose_way()
+            if self.transcodes or (far.codecs and self._needs_transcoding(codecs, far.codecs)):
+                self._choose_way()
 
     def _tell_again(self, side: Side) -> None:
         """Update the relay's payload types of a side, if a new description or offer has changed

@@ -267,6 +267,7 @@ class Call:
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
+        del priced, attempts, outcome  # invitations and messages, not kept while the parties talk
         return await self.talk()
 
     def talk(self) -> Awaitable[Ending]:

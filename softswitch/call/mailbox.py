@@ -19,21 +19,25 @@ class Mailbox(Struct, eq=False):
 
     _loop: asyncio.AbstractEventLoop
     _letters: list[Letter] = field(default_factory=list)  # a deque takes 600 octets of each call
-    _waiter: asyncio.Future[None] | None = None
-    """The future of the last wait; done once that is over."""
+    _waiter: asyncio.Future[Letter | None] | None = None
+    """The reader's future; None once it has a letter, which would otherwise stay here."""
+    _deadline: float = NEVER
+    """The deadline of the reader's last wait."""
     _timer: asyncio.TimerHandle | None = None
-    """Wakes the reader, at its deadline or before: most waits end by a letter, and a timer that
-    goes on into the next wait costs nothing, one that is set anew a push and a search in the loop's
+    """Rings at the reader's deadline or before: most waits end by a letter, and a timer that goes
+    on into the next wait costs nothing, one that is set anew a push and a search in the loop's
     heap."""
     _wakes_at: float = NEVER
     """The loop's time of the timer. A handle can't be asked: uvloop's rounds to milliseconds."""
 
     def post(self, letter: Letter) -> None:
-        """Append a letter and wake the reader."""
-        self._letters.append(letter)
+        """Give the letter to the waiting reader, or keep it."""
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is None or waiter.done():
+            self._letters.append(letter)
+        else:
+            self._waiter = None
+            waiter.set_result(letter)
 
     def post_later(self, seconds: float, letter: Letter) -> None:
         """Post a letter after a pause."""
@@ -47,18 +51,22 @@ class Mailbox(Struct, eq=False):
             self._timer, self._wakes_at = None, NEVER
         return letters
 
-    async def next(self, deadline: float) -> Letter | None:
-        """The next letter, or None at `deadline` (the loop's time)."""
-        letters = self._letters
-        while not letters:
-            loop = self._loop
-            if deadline <= loop.time():
-                return None
+    def next(self, deadline: float) -> asyncio.Future[Letter | None]:
+        """The next letter, or None at `deadline` (the loop's time). The reader awaits it at once.
+
+        No coroutine, whose frame would stay in memory as long as the call waits.
+        """
+        loop = self._loop
+        waiter = loop.create_future()
+        if self._letters:
+            waiter.set_result(self._letters.pop(0))
+        elif deadline <= loop.time():
+            waiter.set_result(None)
+        else:
+            self._waiter, self._deadline = waiter, deadline
             if deadline < self._wakes_at:
                 self._wake_at(deadline)
-            self._waiter = waiter = loop.create_future()
-            await waiter
-        return letters.pop(0)
+        return waiter
 
     def _wake_at(self, deadline: float) -> None:
         if self._timer is not None:
@@ -66,7 +74,12 @@ class Mailbox(Struct, eq=False):
         self._timer, self._wakes_at = self._loop.call_at(deadline, self._ring), deadline
 
     def _ring(self) -> None:
-        """The deadline: wake the reader."""
+        """The timer: the reader's deadline, or that of an earlier wait."""
         self._timer, self._wakes_at = None, NEVER
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._deadline <= self._loop.time():
+            waiter.set_result(None)
+        else:
+            self._wake_at(self._deadline)

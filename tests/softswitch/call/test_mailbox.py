@@ -86,3 +86,14 @@ def test_the_rest_leaves_no_timer_that_holds_the_call(loop):
         assert held.cancelled() and held._callback is None
 
     loop.run_until_complete(read())
+
+
+def test_a_letter_after_a_reader_that_was_cancelled_is_kept_for_the_next(loop):
+    async def read():
+        mailbox = Mailbox(loop)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(mailbox.next(loop.time() + 60), 0.01)
+        mailbox.post(ONE)
+        return await mailbox.next(loop.time() + 60)
+
+    assert loop.run_until_complete(read()) is ONE

@@ -77,7 +77,8 @@ class Session(Struct, eq=False):
     incoming: IncomingInvite | None = None
     outgoing: OutgoingInvite | None = None
     owner: SessionOwner | None = None
-    """The party that the events are for; None: no event is told. See :meth:`report_to`."""
+    """The party that the events are for. It takes them out of the user agent's queue, or at once:
+    see :meth:`report_to`. None: no event is told."""
     sound: object = None
     """The owner's record of how the sound is secured; the session only carries it."""
     local_description: bytes = b""

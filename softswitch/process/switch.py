@@ -324,10 +324,8 @@ class Switch:
                 on_reply(event)
             case SubscriptionEnded(subscription):
                 self.watchers.ended(subscription)
-            case _:  # a session's before it had an owner
-                owner = event.session.owner
-                if owner is not None:
-                    owner.post(event)
+            case _:
+                pass  # of a session: its call has taken it already, see Session.report_to
 
     def _on_fault(self, error: Exception) -> None:
         self._log.error("a message caused an internal error", error=repr(error), exc_info=error)

@@ -11,6 +11,8 @@ from rtp.telephone_event import EventPacket
 
 PACKET_MS = (10, 20, 30, 40, 60)
 """Lengths of packets that are made; a peer that asks for another one gets 20 ms."""
+PLAIN_PACKET_MS = 20
+"""As long as a tick: each frame is a packet."""
 OPUS_PACKET_MS = (10, 20, 40, 60)
 """A frame of Opus is never of 30 ms."""
 _MARKER = 0x80
@@ -35,6 +37,7 @@ class OutboundSound:
         "_marker",
         "_offset",
         "_samples",
+        "_step",
         "_units",
         "clock_rate",
         "octets",
@@ -57,6 +60,7 @@ class OutboundSound:
         self._offset = timestamp
         self._units = clock_rate // CLOCK_RATE
         """Units of the RTP clock for each sample."""
+        self._step = FRAME_SAMPLES * self._units
         self._samples: Samples = _NONE
         self._due = -1
         self._marker = 0
@@ -65,7 +69,24 @@ class OutboundSound:
 
     def time(self, tick: int) -> int:
         """The timestamp of a tick's frame."""
-        return (self._offset + tick * FRAME_SAMPLES * self._units) & 0xFFFFFFFF
+        return (self._offset + tick * self._step) & 0xFFFFFFFF
+
+    def packet(self, tick: int, octets: bytes, payload_type: int) -> bytes:
+        """The packet of a tick's frame alone.
+
+        Args:
+            octets: 160 of them.
+        """
+        if tick != self._due or self._marker:
+            timestamp = self._begin(tick)
+            return self._sound(payload_type, timestamp, octets)
+        # Within a talkspurt: nearly every packet of a conference, so without a further call.
+        self._due = tick + 1
+        self.timestamp = timestamp = (self._offset + tick * self._step) & 0xFFFFFFFF
+        self.sequence = sequence = (self.sequence + 1) & 0xFFFF
+        self.packets += 1
+        self.octets += FRAME_SAMPLES
+        return HEADER.pack(0x80, payload_type, sequence, timestamp, self.ssrc) + octets
 
     def frame(self, tick: int, octets: bytes, payload_type: int, packet_ms: int) -> list[bytes]:
         """The packets to send for a tick's frame; with longer packets often none.
@@ -73,18 +94,9 @@ class OutboundSound:
         Args:
             octets: 160 of them.
         """
-        if tick == self._due and packet_ms == 20 and not self._marker:
-            # Within a talkspurt: nearly every packet of a conference, so without a further call.
-            self._due = tick + 1
-            timestamp = (self._offset + tick * FRAME_SAMPLES * self._units) & 0xFFFFFFFF
-            self.timestamp = timestamp
-            self.sequence = sequence = (self.sequence + 1) & 0xFFFF
-            self.packets += 1
-            self.octets += FRAME_SAMPLES
-            return [HEADER.pack(0x80, payload_type, sequence, timestamp, self.ssrc) + octets]
+        if packet_ms == PLAIN_PACKET_MS or packet_ms not in PACKET_MS:
+            return [self.packet(tick, octets, payload_type)]
         timestamp = self._begin(tick)
-        if packet_ms == 20 or packet_ms not in PACKET_MS:
-            return [self._sound(payload_type, timestamp, octets)]
         if not self._held:
             self._held_at = timestamp
         self._held += octets

@@ -39,7 +39,6 @@ from rtp.control import (
 from rtp.disk import Loaded, Result, Written
 from rtp.fax_tones import kinds
 from rtp.figures import TickFigures
-from rtp.g711 import LAWS
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts
@@ -210,8 +209,7 @@ class SoundTier:
                 continue
             self._rooms.leave(side)
             if side.relay_side.inbound is not None:
-                self._sides.remove(side)
-                side.relay_side.inbound = None
+                self._leave(side)
         # They know each other; a worker has no garbage collector that would find that out.
         session.sides = [None, None]
 
@@ -257,14 +255,21 @@ class SoundTier:
             return
         self._changed.append(side.session.id)
         if not in_use:
-            relay_side.inbound = None
-            self._sides.remove(side)
+            self._leave(side)
             return
         if not self._sides:
             self._clock.start(now)
         side.inbound.buffer.restart()
         relay_side.inbound = side.inbound
+        side.row = len(self._sides)
         self._sides.append(side)
+
+    def _leave(self, side: SoundSide) -> None:
+        """Have the relay alone take a side's packets; the others move up."""
+        side.relay_side.inbound = None
+        self._sides.remove(side)
+        for row, other in enumerate(self._sides):
+            other.row = row
 
     # Playing
 
@@ -357,18 +362,27 @@ class SoundTier:
     def _tick(self, number: int, now: float, outgoing: list[Outgoing]) -> None:
         sides = list(self._sides)
         frames = _frames_of(sides)
-        for side in sides:
-            if side.inbound.digits or side.detector is not None:
-                self._take_digits(side, frames[side.row], now)
+        keyed = [side for side in sides if side.inbound.digits or side.detector is not None]
+        for side in keyed:
+            self._take_digits(side, frames[side.row], now)
         self._look_for_fax(number, sides, frames)
-        self._record_frames(sides, frames)
-        spoken_to = [side for side in sides if side.relay_side.spoken_to]
-        if spoken_to:
-            self._speak(number, spoken_to, self._to_hear(spoken_to, frames), now, outgoing)
-            for side in spoken_to:
-                if number >= side.report_at:
-                    self._report(side, number, now, outgoing)
+        self._record_frames(frames)
+        members: list[SoundSide] = []
+        """Those that hear their room alone, nearly all there are in a worker of conferences: what
+        is looked after below side by side isn't theirs."""
+        others: list[SoundSide] = []
         for side in sides:
+            if side.member is None or side.player.busy or side.overlay.busy:
+                others.append(side)
+            else:
+                members.append(side)
+        spoken_to = members + [side for side in others if side.relay_side.spoken_to]
+        if spoken_to:
+            heard = self._to_hear(members, spoken_to, frames)
+            self._speak(number, spoken_to, heard, now, outgoing)
+            for side in [side for side in spoken_to if number >= side.report_at]:
+                self._report(side, number, now, outgoing)
+        for side in others:
             if side.player.finished or side.overlay.finished:
                 self._tell_finished(side)
             if side.hears == "peer":  # others stay until the switch says otherwise
@@ -396,7 +410,7 @@ class SoundTier:
             if tones is not None and tones.take(int(found[index]), number, frames[side.row]):
                 _keep_clear(side.session)
 
-    def _record_frames(self, sides: list[SoundSide], frames: Samples) -> None:
+    def _record_frames(self, frames: Samples) -> None:
         if not self._recordings:
             return
         for session, recording in list(self._recordings.values()):
@@ -407,18 +421,20 @@ class SoundTier:
             if recording.reason is not None:
                 self._end_recording(recording, recording.reason)
 
-    def _to_hear(self, spoken_to: list[SoundSide], frames: Samples) -> Samples:
-        """The sound for each of these sides."""
-        heard = np.zeros((len(spoken_to), FRAME_SAMPLES), np.int16)
+    def _to_hear(
+        self, members: list[SoundSide], spoken_to: list[SoundSide], frames: Samples
+    ) -> Samples:
+        """The sound for each side that is spoken to: first the members that hear their room alone,
+        then others."""
         mixed, speakers = self._rooms.mixed(frames)
         self._messages += [Speaker(side.room, side.session.id, side.letter) for side in speakers]
-        here: list[int] = []
-        there: list[int] = []
-        for row, side in enumerate(spoken_to):
-            if side.member is not None and not (side.player.busy or side.overlay.busy):
-                here.append(row)
-                there.append(side.member.row)
-                continue
+        rows = [side.member.row for side in members if side.member is not None]
+        if len(members) == len(spoken_to):
+            return mixed[rows]
+        heard = np.zeros((len(spoken_to), FRAME_SAMPLES), np.int16)
+        heard[: len(members)] = mixed[rows]
+        for row in range(len(members), len(spoken_to)):
+            side = spoken_to[row]
             frame = side.player.frame() if side.player.busy else None
             if frame is not None:
                 heard[row] = frame
@@ -430,9 +446,6 @@ class SoundTier:
                 heard[row] = _bridged(side, frames)
             if side.overlay.busy:
                 heard[row] = side.overlay.over(heard[row])
-        if here:
-            # Members who hear their room alone are nearly all there are: copied at once.
-            heard[here] = mixed[there]
         return heard
 
     def _speak(
@@ -445,28 +458,25 @@ class SoundTier:
     ) -> None:
         """Encode and packetise what the sides hear."""
         octets = encoded(heard, [side.relay_side.formats.encoding for side in sides])
-        for row, side in enumerate(sides):
+        for row, (side, own) in enumerate(zip(sides, octets, strict=True)):
             relay_side = side.relay_side
             target = relay_side.rtp_destination
             formats = relay_side.formats
             if target is None or formats.encoding is None:
                 continue
             relay_side.sent_at = now
-            port = side.port
+            if side.law_payload_type is not None and not side.events.digits:
+                packet = side.outbound.packet(number, own, side.law_payload_type)
+                outgoing.append((side.port, packet, target))
+                continue
             if side.events.digits:
                 event = side.events.next_packet(side.outbound.time(number))
                 if event is not None and formats.event_payload_type is not None:
                     packet = side.outbound.event(number, event, formats.event_payload_type)
-                    outgoing.append((port, packet, target))
+                    outgoing.append((side.port, packet, target))
                     continue
-            own = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
-            if formats.encoding in LAWS:
-                payload_type, packet_ms = formats.payload_type, relay_side.packet_ms
-                packets = side.outbound.frame(number, own, payload_type, packet_ms)
-            else:
-                packets = side.packets(number, heard[row])
-            for packet in packets:
-                outgoing.append((port, packet, target))
+            for packet in side.packets(number, heard[row], own):
+                outgoing.append((side.port, packet, target))
 
     def _report(self, side: SoundSide, number: int, now: float, outgoing: list[Outgoing]) -> None:
         """Send RTCP, at intervals of chance (RFC 3550 section 6.2)."""
@@ -531,11 +541,11 @@ def _keep_clear(session: SoundSession) -> None:
 
 
 def _frames_of(sides: list[SoundSide]) -> Samples:
-    """The tick's frame of every side, decoded together; sets their rows."""
+    """The tick's frame of every side, by their rows, decoded together."""
     parts = [side.inbound.octets() for side in sides]
-    frames = decoded(parts, [side.inbound.law.name for side in sides])
-    for row, (side, part) in enumerate(zip(sides, parts, strict=True)):
-        side.row = row
-        if part is None:
-            frames[row] = side.inbound.made
+    frames = decoded(parts, [side.inbound.law for side in sides])
+    if None in parts:
+        for side, part in zip(sides, parts, strict=True):
+            if part is None:
+                frames[side.row] = side.inbound.made
     return frames

@@ -6,11 +6,12 @@ from rtp.control import DigitMethod, Side, Source
 from rtp.dtmf import DtmfDetector, digit_tone
 from rtp.fax_tones import FaxToneDetector
 from rtp.formats import OpusTerms
+from rtp.g711 import LAWS
 from rtp.g722 import G722
 from rtp.inbound import InboundSound
 from rtp.mixer import Member
 from rtp.opus import RTP_CLOCK_RATE, OpusEncoder
-from rtp.outbound import OutboundSound
+from rtp.outbound import PLAIN_PACKET_MS, OutboundSound
 from rtp.overlay import Overlay
 from rtp.player import Piece, Player, Playing
 from rtp.recording import Recording
@@ -40,6 +41,7 @@ class SoundSide:
         "fax_tones",
         "hears",
         "inbound",
+        "law_payload_type",
         "letter",
         "listens",
         "listens_in_band",
@@ -82,6 +84,8 @@ class SoundSide:
         self.wide: G722 | None = None
         self.opus: OpusEncoder | None = None
         """The encoder of sound for the side, if that isn't G.711."""
+        self.law_payload_type: int | None = None
+        """The payload type if packets to it are of G.711 and 20 ms, as nearly all are."""
         self.hears: Source = "peer"
         self.listens = False
         self.listens_in_band = False
@@ -94,7 +98,7 @@ class SoundSide:
         self.tones = False
         """Its room is told when it leaves."""
         self.row = 0
-        """The side's row in the tick's frames."""
+        """The side's row in each tick's frames, while the sound tier needs its packets."""
         self._last_digit: tuple[str, DigitMethod, float] | None = None
 
     @property
@@ -132,10 +136,16 @@ class SoundSide:
             and (self.session.bridged or peer.overlay.busy)
         )
 
-    def packets(self, number: int, frame: Samples) -> list[bytes]:
-        """The packets of a tick's frame, in a codec that isn't G.711."""
+    def packets(self, number: int, frame: Samples, octets: bytes) -> list[bytes]:
+        """The packets of a tick's frame, whatever the codec and the length of packets.
+
+        Args:
+            octets: the frame in the law of the side, if it has one.
+        """
         relay_side, outbound = self.relay_side, self.outbound
         formats = relay_side.formats
+        if formats.encoding in LAWS:
+            return outbound.frame(number, octets, formats.payload_type, relay_side.packet_ms)
         if formats.encoding == "G722":
             self.wide = self.wide or G722()
             octets = self.wide.encode(frame)
@@ -155,6 +165,8 @@ class SoundSide:
         formats = self.relay_side.formats
         self.inbound.agree(formats)
         self.events.clock_rate = formats.event_clock_rate
+        plain = formats.encoding in LAWS and self.relay_side.packet_ms == PLAIN_PACKET_MS
+        self.law_payload_type = formats.payload_type if plain else None
         self.choose_detector()
 
     def choose_detector(self) -> None:

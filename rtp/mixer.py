@@ -56,7 +56,7 @@ class Member(Generic[Key]):
         self.power = 0.0
         """The power of its voice: the mean square of its samples, smoothed."""
         self.row = 0
-        """Its row in the last result of :func:`mix`."""
+        """Its row in what a :class:`Mixer` takes and returns."""
         self.was_muted = muted
 
     def spoken(self, frame: Samples) -> Samples:
@@ -99,35 +99,85 @@ class Room(Generic[Key]):
         return changed
 
 
-def mix(rooms: Sequence[Room[Key]], members: Sequence[Member[Key]], frames: Samples) -> Samples:
-    """A tick of all rooms at once.
+class Mixer(Generic[Key]):
+    """All rooms of a worker while nobody enters, leaves or is muted: what is known of each member
+    is in arrays, and a tick takes no step for each of them.
 
     Args:
         rooms: none of them empty.
-        members: all members of these rooms, room by room.
-        frames: what each member said, in the same order, a row of 160 samples each; it may be
-            written to.
-
-    Returns:
-        What each hears, in the same order.
     """
-    if not rooms:
-        return frames
-    for row, member in enumerate(members):
-        if member.muted or member.was_muted:
-            frames[row] = member.spoken(frames[row])
-    counts = np.array([len(room.members) for room in rooms])
-    starts = np.cumsum(counts) - counts
-    _measure(rooms, members, frames, starts)
-    spoken = frames.astype(np.int32)
-    sums = _sums(spoken, starts, counts)
-    for row, room in enumerate(rooms):
-        if room.announcement is not None:
-            sums[row] += room.announcement
-            room.announcement = None
-    heard = sums.repeat(counts, axis=0)
-    heard -= spoken
-    return _fitted(members, heard)
+
+    __slots__ = ("_counts", "_gains", "_muted", "_powers", "_rooms", "_starts", "members")
+
+    def __init__(self, rooms: Sequence[Room[Key]]) -> None:
+        self._rooms = rooms
+        self.members = [member for room in rooms for member in room.members]
+        """All members, room by room; each knows its row."""
+        for row, member in enumerate(self.members):
+            member.row = row
+        self._muted = [member for member in self.members if member.muted or member.was_muted]
+        self._counts = np.array([len(room.members) for room in rooms], np.int64)
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._powers = np.array([member.power for member in self.members], np.float64)
+        self._gains = np.array([member.gain for member in self.members], np.float64)
+
+    def give_back(self) -> None:
+        """Have the members themselves know their power and gain again: another mixer follows."""
+        facts = zip(self.members, self._powers.tolist(), self._gains.tolist(), strict=True)
+        for member, power, gain in facts:
+            member.power, member.gain = power, gain
+
+    def mix(self, frames: Samples) -> Samples:
+        """A tick.
+
+        Args:
+            frames: what each member said, a row of 160 samples each; it may be written to.
+
+        Returns:
+            What each hears, in the same order.
+        """
+        if not self._rooms:
+            return frames
+        for member in self._muted:
+            frames[member.row] = member.spoken(frames[member.row])
+        self._measure(frames)
+        spoken = frames.astype(np.int32)
+        sums = _sums(spoken, self._starts, self._counts)
+        for row, room in enumerate(self._rooms):
+            if room.announcement is not None:
+                sums[row] += room.announcement
+                room.announcement = None
+        heard = sums.repeat(self._counts, axis=0)
+        heard -= spoken
+        return self._fitted(heard)
+
+    def _measure(self, frames: Samples) -> None:
+        """Smooth each member's power, and see in which rooms the floor may change: the members of
+        those alone are told theirs, to look for the loudest."""
+        values = frames.astype(np.float32)
+        powers = np.einsum("ij,ij->i", values, values) / FRAME_SAMPLES
+        self._powers += _SPEAKER_SMOOTHING * (powers - self._powers)
+        of_row = self._powers.tolist()
+        loudest = np.maximum.reduceat(self._powers, self._starts).tolist()
+        for room, power in zip(self._rooms, loudest, strict=True):
+            speaker = room.speaker
+            floor = 0.0 if speaker is None else _SPEAKER_LEAD * of_row[speaker.row]
+            room.floor_may_change = power >= _SPEAKING_RMS**2 and power > floor
+            if room.floor_may_change:
+                for member in room.members:
+                    member.power = of_row[member.row]
+
+    def _fitted(self, heard: NDArray[np.int32]) -> Samples:
+        """Turn down what is too loud; others are left as they are, to the sample."""
+        peaks = np.maximum(heard.max(axis=1), -heard.min(axis=1))
+        rows = np.flatnonzero((peaks > FULL_SCALE) | (self._gains < 1.0))
+        if len(rows):
+            before = self._gains[rows]
+            after = np.minimum(FULL_SCALE / np.maximum(peaks[rows], 1), before + _RECOVERY)
+            after = np.minimum(after, 1.0)
+            heard[rows] = _turned_down(heard[rows], before, after)
+            self._gains[rows] = after
+        return heard.astype(np.int16)
 
 
 def _sums(
@@ -146,42 +196,6 @@ def _sums(
         else:
             sums[rooms] += spoken.take(starts[rooms] + place, axis=0)
     return sums
-
-
-def _measure(
-    rooms: Sequence[Room[Key]],
-    members: Sequence[Member[Key]],
-    frames: Samples,
-    starts: NDArray[np.int64],
-) -> None:
-    """Smooth each member's power, and see in which rooms the floor may change: to look for the
-    loudest member by member would cost more than to mix."""
-    values = frames.astype(np.float32)
-    powers = np.einsum("ij,ij->i", values, values) / FRAME_SAMPLES
-    smoothed = np.array([member.power for member in members])
-    smoothed += _SPEAKER_SMOOTHING * (powers - smoothed)
-    for member, power in zip(members, smoothed.tolist(), strict=True):
-        member.power = power
-    loudest = np.maximum.reduceat(smoothed, starts).tolist()
-    for room, power in zip(rooms, loudest, strict=True):
-        speaker = room.speaker
-        floor = 0.0 if speaker is None else _SPEAKER_LEAD * speaker.power
-        room.floor_may_change = power >= _SPEAKING_RMS**2 and power > floor
-
-
-def _fitted(members: Sequence[Member[Key]], heard: NDArray[np.int32]) -> Samples:
-    """Turn down what is too loud; others are left as they are, to the sample."""
-    peaks = np.maximum(heard.max(axis=1), -heard.min(axis=1))
-    gains = np.array([member.gain for member in members])
-    rows = np.flatnonzero((peaks > FULL_SCALE) | (gains < 1.0))
-    if len(rows):
-        before = gains[rows]
-        after = np.minimum(FULL_SCALE / np.maximum(peaks[rows], 1), before + _RECOVERY)
-        after = np.minimum(after, 1.0)
-        heard[rows] = _turned_down(heard[rows], before, after)
-        for row, gain in zip(rows.tolist(), after.tolist(), strict=True):
-            members[row].gain = gain
-    return heard.astype(np.int16)
 
 
 def _turned_down(

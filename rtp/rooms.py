@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtp.control import Hear
-from rtp.mixer import MAX_MEMBERS, Member, Room, mix
+from rtp.mixer import MAX_MEMBERS, Member, Mixer, Room
 from rtp.player import Piece, Player, Playing
 from rtp.samples import Samples
 from rtp.sound_side import NOBODY, SoundSide
@@ -15,11 +15,15 @@ ENTRY_TONE, LEAVING_TONE = "entry", "leaving"
 class Rooms:
     """Conference rooms by their numbers; each exists while it has members."""
 
-    __slots__ = ("_players", "_rooms")
+    __slots__ = ("_mixer", "_players", "_rooms", "_rows")
 
     def __init__(self) -> None:
         self._rooms: dict[int, Room[SoundSide]] = {}
         self._players: dict[int, Player] = {}
+        self._mixer: Mixer[SoundSide] | None = None
+        """Of the present members, once they were mixed."""
+        self._rows: list[int] | None = None
+        """The row of each of its members in the tick's frames."""
 
     def __len__(self) -> int:
         return len(self._rooms)
@@ -36,6 +40,7 @@ class Rooms:
         side.tones = message.tones
         side.member = Member(side, muted=message.muted)
         room.members.append(side.member)
+        self._members_changed()
         self._tell(side, ENTRY_TONE)
         return True
 
@@ -46,12 +51,27 @@ class Rooms:
             return
         room = self._rooms[side.room]
         room.members.remove(member)
+        self._members_changed()
         if room.speaker is member:
             room.speaker = None  # the floor is free
         if room.members:
             self._tell(side, LEAVING_TONE)
             return
         del self._rooms[side.room], self._players[side.room]
+
+    def mute(self, member: Member[SoundSide], *, muted: bool) -> None:
+        """Have the others hear a member no more, or again."""
+        member.muted = muted
+        self._members_changed()
+
+    def rows_changed(self) -> None:
+        """The frames of a tick have other rows from now on."""
+        self._rows = None
+
+    def _members_changed(self) -> None:
+        if self._mixer is not None:
+            self._mixer.give_back()
+        self._mixer = self._rows = None
 
     def _tell(self, side: SoundSide, name: str) -> None:
         if side.tones:
@@ -75,10 +95,11 @@ class Rooms:
         for room in rooms:
             player = self._players[room.id]
             room.announcement = player.frame() if player.busy else None
-        members = [member for room in rooms for member in room.members]
-        for row, member in enumerate(members):
-            member.row = row
-        heard = mix(rooms, members, frames[[member.key.row for member in members]])
+        if self._mixer is None:
+            self._mixer = Mixer(rooms)
+        if self._rows is None:
+            self._rows = [member.key.row for member in self._mixer.members]
+        heard = self._mixer.mix(frames[self._rows])
         speakers = [
             room.speaker.key
             for room in rooms

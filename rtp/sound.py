@@ -127,7 +127,7 @@ class SoundTier:
     def _mute(self, message: Mute, session: SoundSession, now: float) -> None:
         side = self._side(session, message.side)
         if side is not None and side.member is not None:
-            side.member.muted = message.muted
+            self._rooms.mute(side.member, muted=message.muted)
 
     @_handle.register
     def _play(self, message: Play, session: SoundSession, now: float) -> None:
@@ -263,6 +263,7 @@ class SoundTier:
         relay_side.inbound = side.inbound
         side.row = len(self._sides)
         self._sides.append(side)
+        self._rooms.rows_changed()
 
     def _leave(self, side: SoundSide) -> None:
         """Have the relay alone take a side's packets; the others move up."""
@@ -270,6 +271,7 @@ class SoundTier:
         self._sides.remove(side)
         for row, other in enumerate(self._sides):
             other.row = row
+        self._rooms.rows_changed()
 
     # Playing
 

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from rtp.mixer import Member, Room, mix
+from rtp.mixer import Member, Mixer, Room
 
 FRAME = 160
 
 
 def mixed(made, said):
-    """What each member hears of a tick, room by room."""
-    return mix(made, [member for room in made for member in room.members], said)
+    """What each member hears of a tick, room by room; anybody may change before the next one."""
+    mixer = Mixer(made)
+    heard = mixer.mix(said)
+    mixer.give_back()
+    return heard
 
 
 def rooms(*sizes):
@@ -30,9 +33,11 @@ def sine(hertz, amplitude, frames, phase=0.0):
 def conferred(made, voices):
     """What each hears over time, for what each says over time."""
     voices = np.stack(voices)
+    mixer = Mixer(made)
     ticks = [
-        mixed(made, voices[:, at : at + FRAME].copy()) for at in range(0, voices.shape[1], FRAME)
+        mixer.mix(voices[:, at : at + FRAME].copy()) for at in range(0, voices.shape[1], FRAME)
     ]
+    mixer.give_back()
     return np.concatenate(ticks, axis=1).astype(int)
 
 

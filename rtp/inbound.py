@@ -93,6 +93,16 @@ class InboundSound:
 
     def take(self, data: bytes, first: int, second: int, timestamp: int, ssrc: int) -> None:
         """Take an RTP packet as :meth:`receive`; its header was read."""
+        if (
+            first == _PLAIN
+            and ssrc == self._ssrc
+            and self._opus is None
+            and self._laws.get(second & 0x7F) is self.law
+        ):
+            # As below, without two further calls: nearly every packet.
+            self._noisy = False
+            self.buffer.put(timestamp, data[HEADER_BYTES:])
+            return
         try:
             payload = data[HEADER_BYTES:] if first == _PLAIN else RtpPacket.parse(data).payload
             if ssrc != self._ssrc:

@@ -37,8 +37,9 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         """JSON of at most MAX_OCTETS; None when nothing was decided."""
         if not (rule or self.shown or self.left or self.tried):
             return None
-        rule = _plain(rule) if rule else ""  # as nearly always
-        kept = Decisions(rule, _plain(self.shown), self.claimed, self.left, self.tried)
+        kept, shown = self, _plain(self.shown)
+        if rule or shown is not self.shown:
+            kept = Decisions(_plain(rule), shown, self.claimed, self.left, self.tried)
         data = _encode(kept)
         while len(data) > MAX_OCTETS:
             kept = kept.shorter()

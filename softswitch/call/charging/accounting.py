@@ -123,21 +123,19 @@ class Record(Struct, eq=False):
             self.direction = direction
 
     def priced(self, caller: Caller, priced: PricedRoute) -> None:
-        presented = priced.presented
-        self.account = priced.account_id
-        self.routed_to = presented.route
-        self.calling = presented.calling
-        self._presented = presented.presented
-        self.decisions.shown = presented.rule
-        self.decisions.claimed = presented.claimed
-        if isinstance(presented.route, ToTrunk):
-            self.decisions.left = list(presented.route.left)
-        lines = [caller.line.id] if isinstance(caller, LineCaller) else []
-        if isinstance(presented.route, ToLine):
-            lines.append(presented.route.line.id)
+        presented, decisions = priced.presented, self.decisions
+        route = presented.route
+        self.account, self.routed_to = priced.account_id, route
+        self.calling, self._presented = presented.calling, presented.identity.presented
+        decisions.shown, decisions.claimed = presented.rule, presented.claimed
+        self.line_ids = (caller.line.id,) if isinstance(caller, LineCaller) else ()
+        if isinstance(route, ToTrunk):
+            if route.left:
+                decisions.left = list(route.left)
+        elif isinstance(route, ToLine):
+            self.line_ids += (route.line.id,)
             if self.line is None:
-                self.line = presented.route.number
-        self.line_ids = tuple(lines)
+                self.line = route.number
 
     def onward(self, shown: str | None) -> None:
         """Note the caller id shown by a leg whose speaker is not the line that pays for it."""

@@ -89,14 +89,9 @@ class Hunt:
         deadline = branches.deadline
         if branches.attempt.phones is not None:
             deadline = min(deadline, branches.dead_at)
-        if self._left and not branches.heard:
+        if self._left and not branches.heard:  # the next attempt is tried when no response comes
             return min(deadline, self._impatient_at)
         return deadline
-
-    @property
-    def _is_impatient(self) -> bool:
-        """True if the next attempt is tried when no response comes."""
-        return bool(self._left) and not self.branches.heard
 
     def begin(self) -> None:
         """Ring the first attempt."""
@@ -129,7 +124,7 @@ class Hunt:
             self.branches.drop_dead(now)
             self.go_on()
             return
-        silent = self._is_impatient and now >= self._impatient_at
+        silent = self._left and not self.branches.heard and now >= self._impatient_at
         late = now >= self.branches.deadline
         self.branches.cancel(now)
         if silent and not late:

@@ -254,7 +254,8 @@ def close(book: Book, command: CloseCall) -> Settlement:
     cdr = command.cdr
     if call.rate is not None or call.cost is not None:
         talked = without_excess(cdr.duration_ms, command.tolerance_ms)
-        cdr = structs.replace(cdr, duration_ms=talked)
+        if talked != cdr.duration_ms:
+            cdr = structs.replace(cdr, duration_ms=talked)
     if call.coverage is not None:
         call.coverage = covered_calls.settle(book, call, cdr)
     cdr = rated(cdr, call)

@@ -54,7 +54,8 @@ def charge(rate: Rate, duration_ms: int, answered_at: int = 0) -> Charge:
         duration_ms: answer to end.
         answered_at: epoch milliseconds; matters where the rate changes by interval.
     """
-    rate = answered(rate, answered_at)
+    if rate.changes:
+        rate = answered(rate, answered_at)
     if duration_ms <= 0 or duration_ms <= rate.grace_seconds * 1000:
         return Charge(0, 0)
     if not rate.changes:
@@ -159,7 +160,8 @@ def affordable_seconds(rate: Rate, budget_micros: int, answered_at: int = 0) -> 
     """
     if budget_micros < 0:
         return 0
-    rate = answered(rate, answered_at)
+    if rate.changes:
+        rate = answered(rate, answered_at)
     money = budget_micros - rate.connect_fee_micros
     if money < 0 or budget_micros < rate.minimum_micros:
         return rate.grace_seconds

@@ -45,7 +45,9 @@ def first_slice(
     Args:
         at: epoch milliseconds of the answer, or of now while the call isn't answered.
     """
-    wanted = max(slice_seconds, answered(rate, at).initial_increment_seconds)
+    if rate.changes:
+        rate = answered(rate, at)
+    wanted = max(slice_seconds, rate.initial_increment_seconds)
     return _slice(rate, 0, wanted, available_micros, at)
 
 
@@ -66,7 +68,8 @@ def next_slice(
 
 
 def _slice(rate: Rate, paid: int, wanted: int, budget: int | None, at: int) -> Slice | None:
-    rate = answered(rate, at)
+    if rate.changes:
+        rate = answered(rate, at)
     if budget is None:
         price = charge(rate, wanted * 1000, at).price_micros
         return Slice(price, affordable_seconds(rate, price, at), False)

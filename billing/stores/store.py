@@ -57,7 +57,7 @@ from billing.stores.idle_connections import try_rested
 from billing.stores.paging import Page, containing, newest_first
 from billing.stores.residents import Residents
 from billing.stores.schema import metadata
-from billing.stores.sqlite_writer import Result, SqliteWriter, driver_of
+from billing.stores.sqlite_writer import Result, SqliteWriter
 from billing.stores.statements import MAX_KEYS, Lookup, Statement
 
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
@@ -592,7 +592,8 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry)
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock before a batch reads, so that it is still true when the batch writes."""
     options = connection.get_execution_options()
-    if options.get("kept", False):  # SQLAlchemy's way would take as long as a batch's statements
-        driver_of(connection).execute("BEGIN IMMEDIATE")
+    writer: sqlite3.Connection | None = options.get("writer")
+    if writer is not None:  # SQLAlchemy's way would take as long as a batch's statements
+        writer.execute("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN" if options.get("reading", False) else "BEGIN IMMEDIATE")

@@ -140,6 +140,8 @@ class Endpoint:
         self._lag_timer: asyncio.TimerHandle | None = None
         self._late = 0.0
         self._turn_end: float | None = None
+        self._ends_soon = False
+        """True if the loop will end the turn."""
         self._read_at = 0.0
         self._refuser = agent.stack.refuser
         self._refused: Refused | None = None
@@ -170,7 +172,9 @@ class Endpoint:
 
     def _listen_udp(self, wanted: Listen) -> Address:
         bound = bind_udp(wanted.host, wanted.port)
-        opened = DatagramSocket(self._loop, bound, self.arrived, self.failed, self._reads)
+        opened = DatagramSocket(
+            self._loop, bound, self.arrived, self.failed, self.begin_reading, self.end_reading
+        )
         self._datagrams[opened.local] = opened
         self._senders[opened.local] = opened.sendto
         return opened.local
@@ -223,9 +227,9 @@ class Endpoint:
         if self._refused is not None and self._is_refused(self._refused, data, now):
             self._refuse(data, flow)
             return
-        if self._turn_end is None:
+        if self._turn_end is None:  # of a connection, which knows no turns
             self._turn_end = now + TURN_SECONDS
-            self._loop.call_soon(self._end_turn)
+            self._end_soon()
         if now >= self._turn_end or self.intake.size:
             fate = self.intake.fate(data, now)
             if fate is Fate.WAIT:
@@ -256,9 +260,12 @@ class Endpoint:
             return False
         return refused.knows(data)
 
-    def _reads(self) -> int:
-        """The number of datagrams to take out of a socket before other work has its turn."""
+    def begin_reading(self) -> int:
+        """Begin a turn; returns the number of datagrams to take out of a socket before other work
+        has its turn."""
         now = self._loop.time()
+        if self._turn_end is None:
+            self._turn_end = now + TURN_SECONDS
         elapsed, self._read_at = now - self._read_at, now
         limit = self.intake.begin_turn(now)
         if limit is None:
@@ -266,10 +273,24 @@ class Endpoint:
         affordable = max(LEAST_LATE_READS, int(elapsed * LATE_READS_PER_SECOND))
         return min(READ_AT_ONCE, limit, affordable)
 
+    def end_reading(self) -> None:
+        """End a turn that :meth:`begin_reading` began."""
+        if self.intake.size:
+            self._end_soon()
+        elif not self._ends_soon:
+            self._turn_end = None
+            self._stack.turn_ended()
+
+    def _end_soon(self) -> None:
+        """End the turn when other work has had its own."""
+        if not self._ends_soon:
+            self._ends_soon = True
+            self._loop.call_soon(self._end_turn)
+
     def _end_turn(self) -> None:
         """Serve queued messages, now that other work has had its turn."""
         now = self._loop.time()
-        self._turn_end = None
+        self._turn_end, self._ends_soon = None, False
         self._stack.turn_ended()
         end = now + TURN_SECONDS
         while now < end:
@@ -283,7 +304,7 @@ class Endpoint:
                 self.receive(waiting.data, waiting.flow)
             now = self._loop.time()
         self._turn_end = now
-        self._loop.call_soon(self._end_turn)
+        self._end_soon()
 
     def _refuse(self, data: bytes, flow: Flow) -> None:
         """Reject a request for overload; one whose transaction is under way is read all the

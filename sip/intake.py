@@ -123,6 +123,8 @@ class Intake:
     def begin_turn(self, now: float) -> int | None:
         """Note that sockets are about to be read again. Returns the most messages to read while
         messages are late, in proportion to those served since; None while they aren't late."""
+        if self._refusals < MAX_REFUSAL_CREDIT:
+            self._credit(now)
         served, self._served_before = self._served - self._served_before, self._served
         self._quota = max(LEAST_QUOTA, served)
         self._is_shedding = self.size > 0 and any(

@@ -27,7 +27,8 @@ class DatagramSocket:
     Args:
         receive: called with each datagram and its flow.
         failed: called, later, with a flow by which nothing can be sent.
-        reads: how many datagrams to read before anything else has its turn; asked each time.
+        begins: called before each turn of reading; how many datagrams to read at most.
+        ends: called after it.
     """
 
     def __init__(
@@ -36,13 +37,15 @@ class DatagramSocket:
         bound: socket.socket,
         receive: Callable[[bytes, Flow], None],
         failed: Callable[[Flow], None],
-        reads: Callable[[], int],
+        begins: Callable[[], int],
+        ends: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._socket = bound
         self._receive = receive
         self._failed = failed
-        self._reads = reads
+        self._begins = begins
+        self._ends = ends
         # A message outlives its reading: for 32 s in its transaction, longer in its call's trace.
         # recvfrom() would leave each at the head of the 64 KB that were allocated for it, and the
         # heap between them in pieces that no next datagram fits into.
@@ -54,7 +57,7 @@ class DatagramSocket:
 
     def _readable(self) -> None:
         local, receive = self.local, self._receive
-        reads, found = self._reads(), 0
+        reads, found = self._begins(), 0
         if self._expected_alone:
             self._expected_alone -= 1
             reads = 1  # if there are more, the loop calls again
@@ -70,6 +73,7 @@ class DatagramSocket:
                 self._expected_alone = TURNS_ALONE
         except OSError:
             pass  # an ICMP error doesn't name its message; timers decide
+        self._ends()
 
     def sendto(self, data: bytes, remote: Address) -> None:
         """Send a datagram, or queue it while the socket is full."""

@@ -158,12 +158,13 @@ class LoadedSwitch:
         """One turn of the event loop."""
         before = self.loop.time()
         self._senders_turn(before)
-        for _ in range(self.endpoint._reads()):
+        for _ in range(self.endpoint.begin_reading()):
             if not self._kernel:
                 break
             data = self._kernel.popleft()
             self.loop.advance(Costs.read)
             self.endpoint.arrived(data, FLOW)
+        self.endpoint.end_reading()
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
         if self.loop.time() == before:

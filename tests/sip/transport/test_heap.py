@@ -35,7 +35,7 @@ async def main():
             traced.append(data)  # as a call's trace does
 
     bound = bind_udp("127.0.0.1", 0)
-    there = DatagramSocket(loop, bound, receive, lambda flow: None, lambda: 64)
+    there = DatagramSocket(loop, bound, receive, lambda flow: None, lambda: 64, lambda: None)
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     before = mallinfo2().arena
     for number in range(60_000):

@@ -76,6 +76,11 @@ class Pressure:
     """Requests that were answered 503 because of overload."""
 
 
+def _may_always(_host: str, _message: bytes, _now: float) -> bool:
+    """True for every answer, where there is no guard."""
+    return True
+
+
 class Endpoint:
     """Sockets and one timer around a :class:`UserAgent`.
 
@@ -123,6 +128,7 @@ class Endpoint:
         self._on_closed = on_closed
         self._patience = patience
         self._guard = guard
+        self._may_answer = _may_always if guard is None else guard.may_answer
         self._tls = tls
         self._busy_seconds = busy_seconds
         self._on_refused = on_refused
@@ -369,7 +375,7 @@ class Endpoint:
                 self._on_fault(error)
         while unsent:
             message, flow = unsent.popleft()
-            now, tap, guard = self._loop.time(), self._stack.tap, self._guard
+            now, tap = self._loop.time(), self._stack.tap
             if tap is not None:
                 tap((now, True, flow, message))
             transport, local, remote, _, beyond = flow
@@ -378,11 +384,7 @@ class Endpoint:
             elif local not in self._senders:
                 # A registration at a socket of another process, or of a connection that is closed.
                 self._loop.call_soon(self.failed, flow)
-            elif (
-                message[0] not in LIMITED
-                or guard is None
-                or guard.may_answer((beyond or remote)[0], message, now)
-            ):
+            elif message[0] not in LIMITED or self._may_answer((beyond or remote)[0], message, now):
                 self._senders[local](message, remote)
 
     def _wake_by(self, deadline: float) -> None:
@@ -406,13 +408,12 @@ class Endpoint:
 
     def _write_unseen(self, message: bytes, flow: Flow) -> None:
         """Write a message of no transaction, which isn't shown to the tap."""
-        guard, host = self._guard, flow.peer[0]
         if flow.transport != "udp":
             self.connections.send(message, flow.connection)
-        elif flow.local in self._datagrams and (
-            guard is None or guard.may_answer(host, message, self._loop.time())
+        elif flow.local in self._senders and self._may_answer(
+            flow.peer[0], message, self._loop.time()
         ):
-            self._datagrams[flow.local].sendto(message, flow.remote)
+            self._senders[flow.local](message, flow.remote)
 
     def failed(self, flow: Flow) -> None:
         """Report that a message could not be sent by a flow."""

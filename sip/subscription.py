@@ -193,7 +193,7 @@ class Subscription:
         elif EventField.of(request) != self._event:
             self._stack.answer(request, flow, 489)  # no second subscription in one dialog
         else:
-            self._tell(Resubscribed(self, request, flow))
+            self._tell(Resubscribed(request, flow, self))
 
     def expire(self, now: float) -> None:
         """Its time is over."""
@@ -274,13 +274,11 @@ def granted(request: Request, package: Package) -> int:
     return min(asked, MAX_EXPIRES)
 
 
-class Resubscribed(Struct, frozen=True):
+class Resubscribed(Received, frozen=True):
     """A SUBSCRIBE that refreshes or ends a subscription, not yet answered: by
     :meth:`Subscription.refresh`, or by :meth:`Stack.answer` with a refusal."""
 
     subscription: Subscription
-    request: Request
-    flow: Flow
 
 
 class SubscriptionEnded(Struct, frozen=True):

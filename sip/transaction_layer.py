@@ -288,13 +288,14 @@ class TransactionLayer:
         if step is None:
             return True
         transaction.state, actions, arms = step
+        user = transaction.user
         try:
             for action in actions:
                 if action is Action.ACKNOWLEDGE:
                     ack = acknowledge(transaction.request, response)
                     self._unsent.append((ack, transaction.flow))
-                elif transaction.user is not None:
-                    transaction.user.on_response(transaction, response, now)
+                elif user is not None:
+                    user.on_response(transaction, response, now)
         finally:  # whatever the user does wrong, the transaction ends in its time
             for arm in arms:
                 arm(transaction, now)
@@ -320,14 +321,13 @@ class TransactionLayer:
     def repeats(self, request: Request, now: float) -> bool:
         """True if a request other than ACK was a retransmission, which is dealt with."""
         key = request.transaction_key
-        transaction = self._servers.get(key)
-        if transaction is not None:
-            self._step(transaction, Input.REQUEST, now)
-            return True
-        if key in self._answers:
+        if key in self._servers:
+            self._step(self._servers[key], Input.REQUEST, now)
+        elif key in self._answers:
             self._unsent.append(self._answers[key])
-            return True
-        return False
+        else:
+            return False
+        return True
 
     def find_invite(self, ack: Request) -> ServerTransaction | None:
         """The INVITE with whose branch an ACK came. After a 2xx the ACK is the session's (RFC 6026

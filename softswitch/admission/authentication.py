@@ -178,8 +178,6 @@ class Authenticator:
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; a phone may send others for other realms as well."""
         values = request.values
-        if _NO_CREDENTIALS(values):
-            return None
         for name in _CREDENTIALS:
             if name not in values:
                 continue

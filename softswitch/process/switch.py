@@ -16,7 +16,7 @@ from sip.credentials import Credentials
 from sip.digest import Nonces
 from sip.edges import Edges
 from sip.endpoint import Endpoint
-from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
+from sip.events import Event, Received, Replied, SubscriptionEnded
 from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.admission.addressing import Addressing
@@ -318,7 +318,7 @@ class Switch:
 
     def _on_event(self, event: Event) -> None:
         match event:
-            case Received() | Resubscribed():
+            case Received():
                 self.reception.receive(event)
             case Replied(on_reply):
                 on_reply(event)

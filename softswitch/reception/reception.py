@@ -72,20 +72,15 @@ class Reception:
     hands_over: Callable[[Received], bool]
     refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
-    def receive(self, event: Received | Resubscribed) -> None:
+    def receive(self, event: Received) -> None:
         """Serve a request, or answer its refusal."""
         request, flow = event.request, event.flow
         try:
             check_way(request, flow)
-            now = self.context.clock.now()
-            if isinstance(event, Resubscribed):
-                watcher = self.authenticator.subscriber(request, flow, now)
-                self.watchers.resubscribe(event, watcher, now)
-                return
             serve = _SERVED.get(request.method)
             if serve is None:
                 raise SipError(405)
-            serve(self, event, now)
+            serve(self, event, self.context.clock.now())
         except SipError as error:
             stack = self.context.signalling.agent.stack
             if error.status not in _NEGOTIATED:
@@ -143,6 +138,9 @@ class Reception:
 
     def _subscribe(self, received: Received, now: float) -> None:
         watcher = self.authenticator.subscriber(received.request, received.flow, now)
+        if isinstance(received, Resubscribed):
+            self.watchers.resubscribe(received, watcher, now)
+            return
         self.addressing.check(received.request, received.flow)
         user = received.request.uri.user
         stages = self.context.admission.stages

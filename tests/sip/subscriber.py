@@ -102,13 +102,13 @@ class Subscriber:
         self.events.append(event)
         try:
             match event:
+                case Resubscribed(request, flow, subscription):
+                    subscription.refresh(request, flow, self.now)
                 case Received(request):
                     assert request.method == "SUBSCRIBE"
                     self.subscription = self.agent.subscriptions.open(
                         event, WEATHER, self._state, self.now, pinned=True
                     )
-                case Resubscribed(subscription, request, flow):
-                    subscription.refresh(request, flow, self.now)
         except SipError as error:
             self.agent.stack.answer(event.request, event.flow, error.status, error.headers)
 

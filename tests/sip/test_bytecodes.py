@@ -95,7 +95,7 @@ def test_a_challenge():
     desk = Desk()
     desk.serve(desk.register())  # whatever is made once
     data = desk.register()
-    within(760, count(lambda: desk.serve(data)))
+    within(755, count(lambda: desk.serve(data)))
 
 
 def test_a_registration():
@@ -103,7 +103,7 @@ def test_a_registration():
     desk.serve(desk.authorized())
     desk.answer()
     data = desk.authorized()
-    within(1_400, count(lambda: desk.serve(data)))
+    within(1_395, count(lambda: desk.serve(data)))
     assert desk.answer().startswith(b"SIP/2.0 200")
 
 
@@ -160,4 +160,4 @@ def test_a_datagram_on_its_way_to_the_user_agent():
     loop.close()
     before = min(tries, key=lambda found: sum(found.values()))
     assert faults == []
-    assert sum(before.values()) <= 202, (sum(before.values()), before)
+    assert sum(before.values()) <= 200, (sum(before.values()), before)

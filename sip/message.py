@@ -293,7 +293,7 @@ class Message:
         if there is none. A body without a Content-Type is taken for one."""
         if not self.body:
             return b""
-        content_type = self.get(b"content-type")
+        content_type = self.values.get(b"content-type")
         if content_type is None or content_type == SDP_TYPE:
             return self.body
         return description_in(content_type, self.body)
@@ -537,7 +537,7 @@ class Request(Message):
             tag = b";tag=" + to_tag.encode("ascii")
         return ANSWER % (
             _status_line(status, reason), *_UP_TO_TAG(values), tag, *_BEHIND_TAG(values),
-            lines_of(fields), len(body), body,
+            lines_of(fields) if fields else b"", len(body), body,
         )  # fmt: skip
 
     def _start(self, status: int, reason: str | None, to_tag: str | None) -> bytes:

@@ -6,7 +6,7 @@ the algorithms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -60,10 +60,10 @@ class Registrant(Struct, frozen=True):
 class Challenge(SipError):
     """A 401 or 407 for a request without valid credentials, with a challenge for each algorithm."""
 
-    def __init__(self, status: int, challenges: Sequence[bytes]) -> None:
+    def __init__(self, status: int, challenges: Fields) -> None:
         self.status = status
         self.reason = REASONS[status]
-        self.headers = tuple(zip(_CHALLENGES[status], challenges))  # noqa: B905 - one is endless
+        self.headers = challenges
 
 
 class Authenticator:
@@ -149,7 +149,7 @@ class Authenticator:
         if not _NO_CREDENTIALS(request.values):
             return None
         claimed = self._proof_or_decoy(request.from_uri.user or "")
-        return self._challenge(claimed, 401, now, (flow.beyond or flow.remote)[0]).headers
+        return self._challenges(claimed, 401, now, (flow.beyond or flow.remote)[0])
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """The line that sends a SUBSCRIBE; trunks may not subscribe.
@@ -201,7 +201,7 @@ class Authenticator:
         source = (flow.beyond or flow.remote)[0]
         if credentials is None:
             claimed = self._proof_or_decoy(request.from_uri.user or "")
-            raise self._challenge(claimed, status, now, source)
+            raise Challenge(status, self._challenges(claimed, status, now, source))
         username, guard = credentials.username, self._guard
         if guard is not None and not guard.may_try(source, username, now):
             # The answer to a wrong password without a check, and without a log line.
@@ -220,7 +220,7 @@ class Authenticator:
             raise Refusal(403, "sip_credentials_wrong")
         if verdict is Verdict.MALFORMED:
             raise SipError(400, "Malformed Credentials")
-        raise self._challenge(claimed, status, now, source, stale=True)
+        raise Challenge(status, self._challenges(claimed, status, now, source, stale=True))
 
     def _verdict(
         self, claimed: Proof, credentials: Credentials, request: Request, now: float, source: str
@@ -257,8 +257,9 @@ class Authenticator:
             return None
         return Proof(line.id, line.algorithms, (found[1],))
 
-    def _challenge(
+    def _challenges(
         self, claimed: Proof, status: int, now: float, source: str, *, stale: bool = False
-    ) -> Challenge:
+    ) -> Fields:
         algorithms = self._algorithms if claimed.algorithms is None else claimed.algorithms
-        return Challenge(status, self._verifier.challenge(algorithms, now, stale, source))
+        challenges = self._verifier.challenge(algorithms, now, stale, source)
+        return tuple(zip(_CHALLENGES[status], challenges))  # noqa: B905 - one is endless

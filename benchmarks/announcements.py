@@ -37,7 +37,7 @@ async def measure(callers: int, seconds: float, media: MediaWorkers, prompt: Pat
     ((pid, before),) = (await media.tick_figures()).items()
     used = cpu_seconds([pid])
     await asyncio.sleep(seconds)
-    ((_, after),) = (await media.tick_figures()).items()
+    ((_, after),) = (await media.tick_figures(seconds)).items()
     ticks = after.ticks - before.ticks
     cost = (cpu_seconds([pid]) - used) / max(ticks, 1) / callers
     print(

@@ -53,7 +53,8 @@ async def measure(people: int, each: int, seconds: float, cores: Cores) -> None:
     ((_, before),) = (await media.tick_figures()).items()
     used = cpu_seconds([pid])
     await generator.stdout.readline()
-    ((_, after),) = (await media.tick_figures()).items()
+    # Not of the time before, in which they all came in.
+    ((_, after),) = (await media.tick_figures(seconds)).items()
     used = cpu_seconds([pid]) - used
     traffic = Traffic(**json.loads(await generator.stdout.readline()))
     await generator.wait()

@@ -199,11 +199,12 @@ class MediaWorkers:
         """A time stamp of a worker as seconds of the event loop's clock."""
         return (epoch_ms - self._epoch_offset_ms) / 1000
 
-    async def tick_figures(self) -> dict[int, TickFigures]:
-        """Lateness of the workers' ticks, by process id; of the workers that answer."""
+    async def tick_figures(self, seconds: float = 300.0) -> dict[int, TickFigures]:
+        """Lateness of the workers' ticks of the last so many seconds, at most five minutes, by
+        process id; of the workers that answer."""
         workers = [worker for worker in self._workers if worker.ready]
         pids = [worker.pid or 0 for worker in workers]
-        asked = [worker.tick_figures() for worker in workers]
+        asked = [worker.tick_figures(seconds) for worker in workers]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         return {
             pid: answer

@@ -370,7 +370,9 @@ class Bridge(msgspec.Struct, tag=51, array_like=True, frozen=True, gc=False):
 
 
 class TellTick(msgspec.Struct, tag=49, array_like=True, frozen=True, gc=False):
-    """Answered by TickFigures."""
+    """Answered by TickFigures of the last so many seconds, at most five minutes."""
+
+    seconds: float = 300.0
 
 
 class TellFigures(msgspec.Struct, tag=50, array_like=True, frozen=True, gc=False):

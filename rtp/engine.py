@@ -178,8 +178,8 @@ class Engine:
                 a, b = found.relay.sides
                 seen, sent = (a.seen, b.seen), (a.sent, b.sent)
                 self._messages.append(Figures(session, figures, found.tier, seen, sent))
-            case TellTick():
-                self._messages.append(self._sound.figures())
+            case TellTick(seconds):
+                self._messages.append(self._sound.figures(seconds))
             case Start() | TellStatus():
                 raise TypeError(f"{message!r} is for the process")
             case _:

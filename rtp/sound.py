@@ -357,9 +357,9 @@ class SoundTier:
                 self._tick(number, now, outgoing)
         return outgoing
 
-    def figures(self) -> TickFigures:
-        """Lateness of the last ticks."""
-        return self._clock.figures(len(self._sides))
+    def figures(self, seconds: float) -> TickFigures:
+        """Lateness of the ticks of the last so many seconds, at most five minutes."""
+        return self._clock.figures(len(self._sides), seconds)
 
     def _tick(self, number: int, now: float, outgoing: list[Outgoing]) -> None:
         sides = list(self._sides)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import islice
 
 from rtp.figures import TickFigures
 from rtp.samples import FRAME_SECONDS
@@ -52,9 +53,11 @@ class TickClock:
         self.number = last + 1
         return range(first, last + 1)
 
-    def figures(self, sides: int) -> TickFigures:
-        """The lateness of the last five minutes."""
-        late = sorted(self._late)
+    def figures(self, sides: int, seconds: float) -> TickFigures:
+        """The lateness of the last so many seconds in which ticks were due, at most five
+        minutes."""
+        newest_first = islice(reversed(self._late), round(seconds / FRAME_SECONDS))
+        late = sorted(newest_first)
 
         def part(share: float) -> float:
             return round(1000 * late[min(len(late) - 1, int(share * len(late)))], 3) if late else 0

@@ -208,11 +208,11 @@ class WorkerProcess:
 
     # Messages
 
-    def tick_figures(self) -> asyncio.Future[TickFigures]:
+    def tick_figures(self, seconds: float) -> asyncio.Future[TickFigures]:
         """Ask for them; cancelled if the process dies first."""
         future: asyncio.Future[TickFigures] = asyncio.get_running_loop().create_future()
         self._ticks_asked.append(future)
-        self.send(TellTick())
+        self.send(TellTick(seconds))
         return future
 
     def status(self) -> asyncio.Future[Status]:

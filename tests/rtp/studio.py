@@ -203,8 +203,8 @@ class Studio:
     def messages(self, kind):
         return [message for message in self.told if isinstance(message, kind)]
 
-    def figures(self) -> TickFigures:
-        return self.tier.figures()
+    def figures(self, seconds: float = 300.0) -> TickFigures:
+        return self.tier.figures(seconds)
 
 
 def law_of(samples, law=PCMU):

@@ -226,7 +226,12 @@ class TransactionLayer:
         return arm
 
     def __len__(self) -> int:
-        return len(self._clients) + len(self._servers) + len(self._answers)
+        return self.under_way + len(self._answers)
+
+    @property
+    def under_way(self) -> int:
+        """Transactions that hold their requests, also while they only absorb retransmissions."""
+        return len(self._clients) + len(self._servers)
 
     # Clients
 

@@ -27,9 +27,12 @@ from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.trace.log import Log
 
 GC_THRESHOLD = 5_000
-"""Allocations between collections of the young generation: scanning so few takes a millisecond or
-two. Survivors are scanned only in a quiet moment, since the call path makes no cycles."""
+"""Allocations, less what was freed, between collections of the young generation: scanning so few
+takes a millisecond or two. Survivors are scanned only in a quiet moment, since the call path makes
+no cycles."""
 GC_NEVER = 1 << 30
+FEW_TRANSACTIONS = 1_000
+"""So many hold few enough objects for a full collection."""
 
 
 AGAIN_SECONDS = 0.05
@@ -192,10 +195,16 @@ class NewsRound:
 
 
 class GarbageRound:
-    """Runs the full garbage collection when the switch is idle."""
+    """Runs the garbage collections of a switch, so that none of them takes long."""
+
+    YOUNG_SECONDS = 0.05
+    """The young generation is scanned as often as this, too. Transactions live for 32 s: under
+    steady load as many old objects are freed as new ones are made, Python's count stays near
+    nothing, and the young would be half a million before it reached the threshold."""
 
     def __init__(self) -> None:
-        self._collections = 0
+        self._made = 0
+        """Objects made, less those freed, each time since the young were scanned last."""
 
     def begin(self) -> None:
         """Freeze all objects that exist now: no collection scans them again."""
@@ -203,11 +212,18 @@ class GarbageRound:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, GC_NEVER, GC_NEVER)
 
-    def do(self, idle: bool) -> None:
-        """Collect if no call lives and few objects were made since the last collection."""
-        collections = gc.get_stats()[0]["collections"]
-        quiet = idle and collections == self._collections
-        self._collections = collections
-        if quiet:
+    async def scan_young(self) -> None:
+        """Collect the young generation; to be done every YOUNG_SECONDS."""
+        self._made += gc.get_count()[0]
+        gc.collect(0)
+
+    def do(self, calls: int, transactions: int) -> None:
+        """Collect everything if no call lives and few objects were made since the last time.
+
+        Args:
+            calls, transactions: under way now.
+        """
+        made, self._made = self._made + gc.get_count()[0], 0
+        if not calls and transactions < FEW_TRANSACTIONS and made < GC_THRESHOLD:
             gc.collect()
             gc.freeze()

@@ -354,6 +354,7 @@ class Server:
         every = self._rounds.every
         every(self._config.calls.journal_seconds, self.switch.prove_life)
         every(HOUSEKEEPING_SECONDS, self._keep_house)
+        every(GarbageRound.YOUNG_SECONDS, self._garbage.scan_young)
         every(NEWS_SECONDS, self._membership.look)
         every(DUE_SECONDS, self._due.do)
         every(NEWS_SECONDS, self._others.do)
@@ -462,7 +463,7 @@ class Server:
         self.switch.expire()
         self._refresh_certificates()
         self._journal.retry()
-        self._garbage.do(idle=not self.switch.calls)
+        self._garbage.do(len(self.switch.calls), self.switch.agent.stack.layer.under_way)
 
     async def _expire_messages(self) -> None:
         expired = await self.switch.voicemail.expire()

@@ -369,9 +369,9 @@ class SoundTier:
             self._take_digits(side, frames[side.row], now)
         self._look_for_fax(number, sides, frames)
         self._record_frames(frames)
+        # Members that hear their room alone, nearly all there are in a worker of conferences, have
+        # nothing of what is looked after below side by side.
         members: list[SoundSide] = []
-        """Those that hear their room alone, nearly all there are in a worker of conferences: what
-        is looked after below side by side isn't theirs."""
         others: list[SoundSide] = []
         for side in sides:
             if side.member is None or side.player.busy or side.overlay.busy:

@@ -21,7 +21,7 @@ class Rooms:
         self._rooms: dict[int, Room[SoundSide]] = {}
         self._players: dict[int, Player] = {}
         self._mixer: Mixer[SoundSide] | None = None
-        """Of the present members, once they were mixed."""
+        """The mixer of the present members; None until they are mixed."""
         self._rows: list[int] | None = None
         """The row of each of its members in the tick's frames."""
 

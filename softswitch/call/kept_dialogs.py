@@ -30,5 +30,5 @@ def changed(legs: Legs) -> bytes | None:
 
 
 def not_stored(legs: Legs) -> None:
-    """What :func:`encoded` or :func:`changed` gave last did not reach the database."""
+    """Note that the dialogs :func:`encoded` or :func:`changed` gave last weren't stored."""
     legs.stored_dialogs = ()

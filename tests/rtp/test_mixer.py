@@ -9,7 +9,7 @@ FRAME = 160
 
 
 def mixed(made, said):
-    """What each member hears of a tick, room by room; anybody may change before the next one."""
+    """The frame that each member hears, room by room; anything may change before the next tick."""
     mixer = Mixer(made)
     heard = mixer.mix(said)
     mixer.give_back()

@@ -32,10 +32,12 @@ from softswitch.control.values import Row
 from softswitch.operations.accounts.document_keys import read_keys
 from softswitch.operations.installation.check_cluster import cluster
 from softswitch.operations.installation.check_media import (
+    Workers,
     browsers,
     codecs,
     fast_path,
     held_ports,
+    ready_workers,
     shared_ports_note,
     sound_priority,
     sound_ticks,
@@ -62,6 +64,7 @@ EARLIEST_YEAR = 2025
 def check(config: Config) -> list[Row]:
     """One row a check: what, whether it is ok (None: doesn't apply), and why not."""
     running = control_client.is_running(config.control_socket)
+    workers = ready_workers(config, running)
     rows = [
         _row("configuration", True, f"{config.path}"),
         _running(config, running),
@@ -72,11 +75,11 @@ def check(config: Config) -> list[Row]:
     ]
     rows += [_listen(listen, running) for listen in config.sip.listen]
     rows += [*_certificates(config), _guard(config, running), _edges(config), *cluster(config)]
-    rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
+    rows += [_media_ports(config, workers), _open_files(config), _numbers(config), _clock(config)]
     rows += [
-        fast_path(config, running),
-        sound_ticks(config, running),
-        sound_priority(config, running),
+        fast_path(config, workers),
+        sound_ticks(workers),
+        sound_priority(config, workers),
         browsers(config, dtls.AVAILABLE),
         codecs(config.media.transcode, OWN_NAMES),
         _prompts(config),
@@ -318,11 +321,11 @@ def _bound(host: str, port: int, kind: socket.SocketKind) -> Iterator[None]:
         yield
 
 
-def _media_ports(config: Config, running: bool) -> Row:
+def _media_ports(config: Config, workers: Workers) -> Row:
     first, last = config.media.ports
     what = f"media ports {first}-{last}"
-    if running:
-        return held_ports(config)
+    if workers is not None:
+        return held_ports(config, workers)
     host = config.sip.listen[0].host
     taken: list[int] = []
     for port in range(first, last + 1):

@@ -19,13 +19,45 @@ LATE_MS = 20.0
 RELAYED = "calls are relayed in user space"
 
 
-def fast_path(config: Config, running: bool) -> Row:
+class _Worker(msgspec.Struct):
+    """A row of `media_show`; one that is being replaced has no figures."""
+
+    worker: int | None
+    state: str
+    fast_path: str = "none"
+    why_not: str = ""
+    kernel_lanes: int = 0
+    relay_lanes: int = 0
+    ports_shared: int = 0
+    ports_held: int = 0
+    ticks: int = 0
+    late_p99_ms: float = 0.0
+    late_p999_ms: float = 0.0
+    niceness: int = 0
+
+
+Workers = list[_Worker] | str | None
+"""The running switch's ready media workers, or why it doesn't tell them; None if no switch runs."""
+
+
+def ready_workers(config: Config, running: bool) -> Workers:
+    """The media workers as the running switch tells them, asked once for all rows below."""
+    if not running:
+        return None
+    try:
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return str(error)
+    return [worker for worker in msgspec.convert(rows, list[_Worker]) if worker.state == "ready"]
+
+
+def fast_path(config: Config, workers: Workers) -> Row:
     """The kernel fast path: ok if the kernel passes media on, by the running switch's word or a
     trial here."""
     if config.media.fast_path == "off":
         return _row(None, f'off by [media] fast_path = "off": {RELAYED}')
-    if running:
-        return _of_switch(config)
+    if workers is not None:
+        return _of_switch(workers)
     try:
         method = try_machine(config.media.ports)
     except KernelUnavailable as why:
@@ -51,55 +83,28 @@ def browsers(config: Config, available: bool) -> Row:
     return _row(True, f"WebRTC by {by_tcp}", name)
 
 
-class _Worker(msgspec.Struct):
-    """A row of `media_show`; one that is being replaced has no figures."""
-
-    worker: int | None
-    state: str
-    fast_path: str = "none"
-    why_not: str = ""
-    kernel_lanes: int = 0
-    relay_lanes: int = 0
-    ports_shared: int = 0
-    ports_held: int = 0
-    ticks: int = 0
-    late_p99_ms: float = 0.0
-    late_p999_ms: float = 0.0
-    niceness: int = 0
-
-
-def _ready_workers(config: Config) -> list[_Worker]:
-    """Raises NotRunning, OperationError."""
-    rows = control_client.call(config.control_socket, "media_show", {})
-    return [worker for worker in msgspec.convert(rows, list[_Worker]) if worker.state == "ready"]
-
-
-def _of_switch(config: Config) -> Row:
-    try:
-        ready = _ready_workers(config)
-    except (control_client.NotRunning, OperationError) as error:
-        return _row(False, str(error))
-    without = [worker.why_not for worker in ready if worker.fast_path == "none"]
+def _of_switch(workers: list[_Worker] | str) -> Row:
+    if isinstance(workers, str):
+        return _row(False, workers)
+    without = [worker.why_not for worker in workers if worker.fast_path == "none"]
     if without:
         return _row(None, f"{without[0]}: {RELAYED}")
-    kernel = sum(worker.kernel_lanes for worker in ready)
-    relay = sum(worker.relay_lanes for worker in ready)
+    kernel = sum(worker.kernel_lanes for worker in workers)
+    relay = sum(worker.relay_lanes for worker in workers)
     return _row(True, f"{kernel} directions of calls by the kernel, {relay} by user space")
 
 
-def sound_ticks(config: Config, running: bool) -> Row:
+def sound_ticks(workers: Workers) -> Row:
     """Sound that the switch itself says and mixes: ok if it goes out in time."""
     check = "sound ticks"
-    if not running:
+    if workers is None:
         return _row(None, "measured while the switch runs", check)
-    try:
-        ready = _ready_workers(config)
-    except (control_client.NotRunning, OperationError) as error:
-        return _row(False, str(error), check)
-    ready = [worker for worker in ready if worker.ticks]
-    if not ready:
+    if isinstance(workers, str):
+        return _row(False, workers, check)
+    sounding = [worker for worker in workers if worker.ticks]
+    if not sounding:
         return _row(None, "no sound was made or listened to yet", check)
-    worst = max(ready, key=lambda worker: worker.late_p999_ms)
+    worst = max(sounding, key=lambda worker: worker.late_p999_ms)
     late = f"late by {worst.late_p99_ms} ms at most in 99 %, {worst.late_p999_ms} in 99.9 %"
     if worst.late_p99_ms > LATE_MS:
         return _row(
@@ -110,19 +115,17 @@ def sound_ticks(config: Config, running: bool) -> Row:
     return _row(True, late, check)
 
 
-def sound_priority(config: Config, running: bool) -> Row:
+def sound_priority(config: Config, workers: Workers) -> Row:
     """The media workers' nice level: ok if sound goes before the machine's other work."""
     check = "sound priority"
     wanted = config.media.niceness
     if wanted == 0:
         return _row(None, "that of the switch, by [media] niceness = 0", check)
-    if not running:
+    if workers is None:
         return _row(None, "known while the switch runs", check)
-    try:
-        ready = _ready_workers(config)
-    except (control_client.NotRunning, OperationError) as error:
-        return _row(False, str(error), check)
-    worst = max((worker.niceness for worker in ready), default=wanted)
+    if isinstance(workers, str):
+        return _row(False, workers, check)
+    worst = max((worker.niceness for worker in workers), default=wanted)
     if worst > wanted:
         return _row(
             None,
@@ -159,16 +162,14 @@ def _row(ok: bool | None, detail: str, check: str = "kernel fast path") -> Row:
     return {"check": check, "ok": ok, "detail": detail}
 
 
-def held_ports(config: Config) -> Row:
+def held_ports(config: Config, workers: list[_Worker] | str) -> Row:
     """Media ports: ok if no other program can get one while the switch runs."""
     first, last = config.media.ports
     check = f"media ports {first}-{last}"
-    try:
-        ready = _ready_workers(config)
-    except (control_client.NotRunning, OperationError) as error:
-        return _row(False, str(error), check)
-    shared = sum(worker.ports_shared for worker in ready)
-    held = sum(worker.ports_held for worker in ready)
+    if isinstance(workers, str):
+        return _row(False, workers, check)
+    shared = sum(worker.ports_shared for worker in workers)
+    held = sum(worker.ports_held for worker in workers)
     if not shared:
         return _row(True, "of the running switch; the system gives none to others", check)
     if held < shared:

@@ -5,7 +5,9 @@ from rtp.shared_ports import shared_ports
 from softswitch.config.config import parse
 from softswitch.operations.installation.check_media import (
     codecs,
+    fast_path,
     held_ports,
+    ready_workers,
     shared_ports_note,
     sound_priority,
     sound_ticks,
@@ -57,30 +59,38 @@ def test_a_worker_without_the_kernel_tier():
     assert (row["fast_path"], row["why_not"]) == ("none", why_not)
 
 
-def test_a_check_without_a_running_switch_says_when_ticks_are_measured(tmp_path):
+def test_a_check_without_a_running_switch_says_when_ticks_are_measured():
+    row = sound_ticks(None)
+    assert (row["check"], row["ok"]) == ("sound ticks", None)
+
+
+def test_media_rows_say_why_the_switch_did_not_answer(tmp_path):
     text = '[switch]\ndomain = "example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
     config = parse(text, tmp_path / "softswitch.toml")
-    row = sound_ticks(config, running=False)
-    assert (row["check"], row["ok"]) == ("sound ticks", None)
-    assert sound_ticks(config, running=True)["ok"] is False  # it said so, but nobody answers
+    assert ready_workers(config, running=False) is None
+    why = ready_workers(config, running=True)  # its socket was there, but nothing answers
+    assert isinstance(why, str)
+    rows = (
+        fast_path(config, why),
+        sound_ticks(why),
+        sound_priority(config, why),
+        held_ports(config, why),
+    )
+    assert [(row["ok"], row["detail"]) for row in rows] == [(False, why)] * 4
 
 
 def test_a_check_says_when_sound_waits_for_other_work(tmp_path):
     text = '[switch]\ndomain = "example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
     config = parse(text, tmp_path / "softswitch.toml")
-    assert sound_priority(config, running=False)["ok"] is None
-    assert sound_priority(config, running=True)["ok"] is False  # it said so, but nobody answers
+    assert sound_priority(config, None)["ok"] is None
     own = parse(text + "[media]\nniceness = 0\n", tmp_path / "softswitch.toml")
-    assert "niceness = 0" in sound_priority(own, running=True)["detail"]
+    assert "niceness = 0" in sound_priority(own, None)["detail"]
 
 
-def test_a_check_says_which_ports_the_system_gives_away(tmp_path):
+def test_a_check_says_which_ports_the_system_gives_away():
     assert shared_ports_note(1024, 2047) == ""
     if shared_ports(1024, 65_535):
         assert "ip_local_reserved_ports=1024-65535" in shared_ports_note(1024, 65_535)
-    text = '[switch]\ndomain = "example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
-    row = held_ports(parse(text, tmp_path / "softswitch.toml"))
-    assert (row["check"], row["ok"]) == ("media ports 20000-29999", False)  # nobody answers
 
 
 def test_a_codec_without_its_library_is_said_to_pass_as_it_is():

@@ -3,8 +3,7 @@ answer goes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -79,11 +78,6 @@ class Flow(NamedTuple):
         """True if a message can be sent although no connection is open: over UDP, or over a
         connection that we open ourselves."""
         return self.transport == "udp" or self.name is not None
-
-
-flow_of: Callable[[tuple[object, ...]], Flow] = partial(tuple.__new__, Flow)
-"""A flow of its five parts. The constructor of a NamedTuple is a function of Python, and each
-datagram makes a flow."""
 
 
 def show_address(address: Address) -> str:

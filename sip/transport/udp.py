@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from sip.flow import Address, Flow, flow_of
+from sip.flow import Address, Flow
 
 RECEIVE_BUFFER_BYTES = 8 << 20
 """A burst of registrations after a power cut must not be lost while Python is busy."""
@@ -17,6 +17,10 @@ SO_RCVBUFFORCE = 33
 MAX_DATAGRAM_BYTES = 65_535
 TURNS_ALONE = 8
 """Turns in which no more than one datagram is read, after one in which there was no second."""
+_Source = tuple[str, int] | tuple[str, int, int, int]
+"""What a socket tells of a datagram's sender; with flow label and scope over IPv6."""
+SOURCES = 4_096
+"""Sources whose flows are remembered: a phone sends some messages a call, from one address."""
 LEAST_BYTES = 5
 """CRLF keep-alives are shorter than that, and so is no message (RFC 5626 section 4.4)."""
 
@@ -51,12 +55,13 @@ class DatagramSocket:
         # heap between them in pieces that no next datagram fits into.
         self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))
         self.local: Address = bound.getsockname()[:2]
+        self._flows: dict[_Source, Flow] = {}
         self._expected_alone = 0
         """The number of next turns for which one datagram is expected, not several."""
         loop.add_reader(bound.fileno(), self._readable)
 
     def _readable(self) -> None:
-        local, receive = self.local, self._receive
+        flows, receive = self._flows, self._receive
         reads, found = self._begins(), 0
         if self._expected_alone:
             self._expected_alone -= 1
@@ -66,7 +71,7 @@ class DatagramSocket:
                 size, source = self._socket.recvfrom_into(self._buffer)
                 found += 1
                 if size >= LEAST_BYTES:
-                    flow = flow_of(("udp", local, source[:2], None, None))
+                    flow = flows.get(source) or self._flow(source)
                     receive(bytes(self._buffer[:size]), flow)
         except BlockingIOError:
             if found == 1:  # the second read was in vain, and an exception costs more than it
@@ -74,6 +79,14 @@ class DatagramSocket:
         except OSError:
             pass  # an ICMP error doesn't name its message; timers decide
         self._ends()
+
+    def _flow(self, source: _Source) -> Flow:
+        """The flow of a source that wasn't remembered. Messages of a call outlive their reading,
+        and share one flow instead of keeping an address each."""
+        if len(self._flows) >= SOURCES:
+            self._flows.clear()
+        flow = self._flows[source] = Flow("udp", self.local, source[:2])
+        return flow
 
     def sendto(self, data: bytes, remote: Address) -> None:
         """Send a datagram, or queue it while the socket is full."""

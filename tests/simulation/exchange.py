@@ -24,7 +24,7 @@ from billing.stores.store import Store
 from rtp.local import LocalMedia
 from rtp.session import MediaSettings
 from sip.digest import Algorithm, ha1
-from sip.flow import Flow, flow_of
+from sip.flow import Flow
 from sip.uri import Uri
 from softswitch.call.letters import Silent
 from softswitch.call.ringing.app_waker import nothing_posted
@@ -125,6 +125,8 @@ class Exchange:
     ):
         self.folder = tempfile.TemporaryDirectory()
         self.address = address
+        self._flows: dict[Address, Flow] = {}
+        """One for all messages from an address, as a socket of the switch keeps them."""
         text = CONFIG.replace(SWITCH[0], address[0]).replace("[sip]", f'node = "{node}"\n[sip]')
         text += config
         self.config = parse(text, Path(self.folder.name) / "softswitch.toml")
@@ -221,7 +223,9 @@ class Exchange:
         """Bindings aren't kept here."""
 
     def _receive(self, data: bytes, source: Address) -> None:
-        flow = flow_of(("udp", self.address, source, None, None))  # as a socket of the switch does
+        flow = self._flows.get(source)
+        if flow is None:
+            flow = self._flows[source] = Flow("udp", self.address, source)
         self.switch.endpoint.receive(data, flow)
 
     def _silent(self, session, last_packet_at) -> None:

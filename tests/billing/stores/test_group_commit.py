@@ -5,6 +5,7 @@ import time
 
 from billing.facts.authorization import ProveAlive
 from billing.stores.group_commit import (
+    MAX_SPACING_SECONDS,
     PATIENCE_SECONDS,
     SPACING_SECONDS,
     TOLD_AT_ONCE,
@@ -156,17 +157,33 @@ def test_commands_that_may_wait_begin_a_batch_when_the_first_of_them_can_wait_no
 
 
 def test_a_command_waits_for_nothing_but_right_after_the_begin_of_another_batch():
-    assert SPACING_SECONDS == 0.004
+    assert SPACING_SECONDS == 0.0007
     books = Noted()
     books.money.submit(command(1))
-    books.loop.wait(0.001)
+    books.loop.wait(0.0002)
     books.money.submit(command(2))
-    books.loop.wait(0.002)
+    books.loop.wait(0.0002)
     books.money.submit(command(3))
-    books.loop.wait(0.005)
+    books.loop.wait(0.0026)
     books.money.submit(command(4))
     books.loop.wait(0.001)
-    assert books.batches == [(0.0, ["1"]), (0.004, ["2", "3"]), (0.008, ["4"])]
+    assert books.batches == [(0.0, ["1"]), (0.0007, ["2", "3"]), (0.003, ["4"])]
+    books.close()
+
+
+def test_a_batch_keeps_the_next_one_off_for_longer_the_more_commands_it_has():
+    assert MAX_SPACING_SECONDS == 0.004
+    books = Noted()
+    for number in range(3):
+        books.money.submit(command(number))
+    books.loop.wait(0.001)
+    for number in range(10):
+        books.money.submit(command(number))
+    books.loop.wait(0.003)
+    books.money.submit(command(10))
+    books.loop.wait(0.01)
+    sizes = [(at, len(names)) for at, names in books.batches]
+    assert sizes == [(0.0, 3), (0.0021, 10), (0.0061, 1)]
     books.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import select
@@ -19,8 +20,19 @@ from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets
 
 FILES_BESIDE_PORTS = 256
 """Descriptors for recordings, prompts and ourselves."""
+UNUSED_SECONDS = 60.0
+"""A pair that rests open is closed when no session has needed it for so long."""
+TIDY_SECONDS = 1.0
+"""Between two looks for such pairs, and at most so many are closed at once:"""
+CLOSED_AT_ONCE = 50
+_OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_DONT_WAIT = int(socket.MSG_DONTWAIT)
 _AF_UNSPEC = struct.pack("=H14x", socket.AF_UNSPEC)
 _libc = ctypes.CDLL(None, use_errno=True)
+_connect, _receive = _libc.connect, _libc.recv
+_connect.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32]
+_receive.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_receive.restype = ctypes.c_ssize_t
 
 
 class MediaSocket:
@@ -65,12 +77,24 @@ class MediaSocket:
         self.peer = peer
         return True
 
+    def rest(self) -> bool:
+        """Hear nobody, so that nothing piles up; False if it can't be. The port stays ours."""
+        return self.connect(self._bound)
+
+    def wake(self) -> None:
+        """Hear everybody after a rest, but nothing of the time before it: what waits came then, and
+        nothing can come between emptying the queue and hearing."""
+        # Not by `socket.recv`, whose exception for an empty queue costs more than the call.
+        while _receive(self.fd, None, 0, _DONT_WAIT) >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            pass  # a packet, or the error of one that was sent
+        self._dissolve()
+
     def _dissolve(self) -> None:
         """Connect to AF_UNSPEC, which the socket module can't say; the port stays bound."""
         self.peer = None
-        if self.socket.family == socket.AF_INET6:
+        if ":" in self._bound[0]:
             self._renew()
-        elif _libc.connect(self.fd, _AF_UNSPEC, len(_AF_UNSPEC)) != 0:
+        elif _connect(self.fd, _AF_UNSPEC, len(_AF_UNSPEC)) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
@@ -103,25 +127,49 @@ Pair = tuple[MediaSocket, MediaSocket]
 class UdpSockets:
     """The engine's sockets (:class:`rtp.engine.Sockets`), watched by an epoll.
 
-    Receive buffers stay as the system gives them: its default holds seconds of a stream, and sound
-    that is older is of no use.
+    A released pair stays open for a later session, as to open four sockets takes a fifth of the
+    time that a call costs. Meanwhile each socket is connected to itself: the system answers late
+    packets as those to a closed port. Receive buffers stay as the system gives them: its default
+    holds seconds of a stream, and sound that is older is of no use.
 
     Args:
         host: numeric address to bind on.
-        closes: told of a descriptor before it is closed, and its number given to another one.
+        closes: told of a descriptor before its socket is closed or rests.
+        clock: monotonic seconds.
+        max_pairs: with more open than these none is kept for later; None: as many as the limit of
+            descriptors allows.
     """
 
-    def __init__(self, host: str, epoll: select.epoll, closes: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        epoll: select.epoll,
+        closes: Callable[[int], None],
+        clock: Callable[[], float],
+        max_pairs: int | None = None,
+    ) -> None:
         self._host = host
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._epoll = epoll
         self._closes = closes
+        self._clock = clock
+        if max_pairs is None:
+            files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            max_pairs = max(0, files - FILES_BESIDE_PORTS) // 2
+        self._max_pairs = max_pairs
         self.shared_pairs = 0
         """Pairs of which the system might give a port to others."""
         self._kept: set[int] = set()
-        self._held: dict[int, Pair] = {}
+        """Shared pairs, which are open as long as this process lives."""
+        self._resting: dict[int, Pair] = {}
+        """Open pairs that no session has."""
+        self._unused_since: dict[int, float] = {}
+        """Those of them that may be closed, from the one that has rested longest on."""
+        self._tidy_at = 0.0
         self.by_fd: dict[int, MediaSocket] = {}
+        """All that are open."""
         self.by_port: dict[int, MediaSocket] = {}
+        """Those of sessions."""
 
     @property
     def address_octets(self) -> int:
@@ -144,16 +192,21 @@ class UdpSockets:
         shared = {port - port % 2 for port in shared_ports(first, last)}
         shared &= set(pairs(first, last))
         self.shared_pairs = len(shared)
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if last - first + FILES_BESIDE_PORTS <= files:
+        if (last - first) // 2 <= self._max_pairs:
             self._kept = shared
         for rtp_port in self._kept:
-            self._hold(rtp_port)
+            with contextlib.suppress(OSError):  # another program has it, or we have too many files
+                self._rest(rtp_port, self._open(rtp_port))
 
     @property
     def held_pairs(self) -> int:
         """Shared pairs that no other program can get now."""
-        return sum(port in self._held or port in self.by_port for port in self._kept)
+        return sum(port in self._resting or port in self.by_port for port in self._kept)
+
+    @property
+    def resting_pairs(self) -> int:
+        """Open pairs that no session has."""
+        return len(self._resting)
 
     def connect(self, media_socket: MediaSocket, peer: Address | None) -> bool:
         """As :meth:`MediaSocket.connect`, of a socket that a session has. If another program was
@@ -166,16 +219,47 @@ class UdpSockets:
             self._epoll.register(media_socket.fd, select.EPOLLIN)  # it is another socket now
         return connected
 
-    def _hold(self, rtp_port: int) -> None:
-        with contextlib.suppress(OSError):  # another program has it, or we have too many files
+    def bind(self, rtp_port: int) -> None:
+        """Open a pair; raises OSError and leaves nothing open."""
+        now = self._clock()
+        if now >= self._tidy_at:
+            self._close_unused(now)
+        pair = self._resting.pop(rtp_port, None)
+        if pair is None:
+            if len(self.by_fd) >= 2 * self._max_pairs:
+                self._close_resting()
             pair = self._open(rtp_port)
-            for media_socket in pair:
-                # To itself, so that it hears nobody and nothing piles up.
-                media_socket.connect((self._host, media_socket.port))
-            self._held[rtp_port] = pair
+        else:
+            self._unused_since.pop(rtp_port, None)
+            self._wake(pair)
+        self.by_port[rtp_port], self.by_port[rtp_port + 1] = pair
+
+    def release(self, rtp_port: int) -> None:
+        """Take a pair back from its session; it rests, or is closed."""
+        pair = self.by_port.pop(rtp_port), self.by_port.pop(rtp_port + 1)
+        for media_socket in pair:
+            self._closes(media_socket.fd)
+        # Of IPv6 a connected socket has to be made anew before it hears everybody again.
+        can_rest = self._family == socket.AF_INET and len(self.by_fd) <= 2 * self._max_pairs
+        if can_rest or rtp_port in self._kept:
+            self._rest(rtp_port, pair)
+        else:
+            self._close(pair)
 
     def _open(self, rtp_port: int) -> Pair:
         """Raises OSError and leaves nothing open."""
+        try:
+            pair = self._opened(rtp_port)
+        except OSError as error:
+            if error.errno not in _OUT_OF_FILES or not self._close_resting():
+                raise
+            pair = self._opened(rtp_port)
+        for media_socket in pair:
+            self.by_fd[media_socket.fd] = media_socket
+            self._epoll.register(media_socket.fd, select.EPOLLIN)
+        return pair
+
+    def _opened(self, rtp_port: int) -> Pair:
         rtp = MediaSocket(self._family, self._host, rtp_port)
         try:
             return rtp, MediaSocket(self._family, self._host, rtp_port + 1)
@@ -183,27 +267,48 @@ class UdpSockets:
             rtp.socket.close()
             raise
 
-    def _taken(self, rtp_port: int) -> Pair:
-        """One that was held; from now on it hears everybody."""
-        pair = self._held.pop(rtp_port)
+    def _close(self, pair: Pair) -> None:
+        """Close sockets, and with them what waits in their queues."""
         for media_socket in pair:
-            media_socket.connect(None)
-        return pair
-
-    def bind(self, rtp_port: int) -> None:
-        """Open a pair; raises OSError and leaves nothing open."""
-        pair = self._taken(rtp_port) if rtp_port in self._held else self._open(rtp_port)
-        for media_socket in pair:
-            self.by_fd[media_socket.fd] = media_socket
-            self.by_port[media_socket.port] = media_socket
-            self._epoll.register(media_socket.fd, select.EPOLLIN)
-
-    def release(self, rtp_port: int) -> None:
-        """Close a pair, and with it what waits in its queues; hold it again."""
-        for port in (rtp_port, rtp_port + 1):
-            media_socket = self.by_port.pop(port)
             del self.by_fd[media_socket.fd]
-            self._closes(media_socket.fd)
             media_socket.socket.close()
-        if rtp_port in self._kept:
-            self._hold(rtp_port)
+
+    # Rest
+
+    def _rest(self, rtp_port: int, pair: Pair) -> None:
+        rtp, rtcp = pair
+        if not rtp.rest() or not rtcp.rest():
+            self._close(pair)  # the address is gone
+            return
+        self._resting[rtp_port] = pair
+        if rtp_port not in self._kept:
+            self._unused_since[rtp_port] = self._clock()
+
+    def _wake(self, pair: Pair) -> None:
+        """Have a resting pair hear everybody; raises OSError and leaves nothing open."""
+        try:
+            for media_socket in pair:
+                media_socket.wake()
+                if self._family == socket.AF_INET6:
+                    self._epoll.register(media_socket.fd, select.EPOLLIN)  # it is another socket
+        except OSError:
+            self._close(pair)
+            raise
+
+    def _close_resting(self) -> bool:
+        """Close the pair that has rested longest; False if there is none that may be closed."""
+        rtp_port = next(iter(self._unused_since), None)
+        if rtp_port is None:
+            return False
+        del self._unused_since[rtp_port]
+        self._close(self._resting.pop(rtp_port))
+        return True
+
+    def _close_unused(self, now: float) -> None:
+        """Close pairs that nobody has needed for a while."""
+        self._tidy_at = now + TIDY_SECONDS
+        for _ in range(CLOSED_AT_ONCE):
+            since = next(iter(self._unused_since.values()), now)
+            if since > now - UNUSED_SECONDS:
+                return
+            self._close_resting()

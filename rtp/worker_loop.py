@@ -76,7 +76,7 @@ class Worker:
         self._fast_path = FastPath(start)
         if self._fast_path.changes_fd is not None:
             epoll.register(self._fast_path.changes_fd, select.EPOLLIN)
-        self._sockets = UdpSockets(start.address, epoll, self._closes)
+        self._sockets = UdpSockets(start.address, epoll, self._closes, time.monotonic)
         self._ring: RingLanes | None = None
         if start.batch_from is not None:
             self._ring = ring_lanes(MAX_DATAGRAM, self._sockets.address_octets)

@@ -30,12 +30,12 @@ _known_names: dict[bytes, bytes] = {}
 """Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
 known_name = _known_names.__getitem__
 
-split_plainly = re.compile(rb"\r\n([^:\r\n]*):[ \t]*([^\r\n]*[^ \t\r\n]|)[ \t]*").split
+split_plainly = re.compile(rb"\r\n([^:\r\n]*): ?").split
 """All that stands before the first field of a head, which should be its start line; then of each
-field its name, its value, and what stands behind it, which is empty unless a line is no field.
-Names and values hold neither CR nor LF."""
-NAMES, VALUES, BEHIND = slice(1, None, 3), slice(2, None, 3), slice(3, None, 3)
-"""The three parts of each field in what :data:`split_plainly` returns."""
+field its name, and its value with the white space around it. A line that is no field, and a line
+end of another kind, are left in the value before them."""
+NAMES, VALUES = slice(1, None, 2), slice(2, None, 2)
+"""The two parts of each field in what :data:`split_plainly` returns."""
 _OF_PROXIES = (b"via", b"record-route", b"route")
 _FOLD = re.compile(rb"\r\n[ \t]")
 _LINE_END = re.compile(rb"[\r\n]")
@@ -87,23 +87,23 @@ Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]
 def index_again(head: bytes) -> Index:
     """The index of a head that was read by its plain lines before."""
     parts = split_plainly(head)
-    values = dict(zip(map(known_name, parts[NAMES]), parts[VALUES]))  # noqa: B905 - of one list
-    plain = 3 * len(values) + 1 == len(parts)
-    return values, None if plain else repeated_plainly(values, parts)
+    names, found = parts[NAMES], parts[VALUES]
+    values = dict(zip(map(known_name, names), map(bytes.strip, found)))  # noqa: B905 - of one list
+    return values, None if len(values) == len(names) else repeated_plainly(values, names, found)
 
 
 def repeated_plainly(
-    indexed: dict[bytes, bytes], parts: list[bytes]
+    indexed: dict[bytes, bytes], names: list[bytes], values: list[bytes]
 ) -> dict[bytes, list[bytes]] | None:
     """All values of the fields that stand several times, if they are such as proxies add; None for
     any other repetition. `indexed`, which has the last value of each field, gets the first.
 
     Args:
-        parts: of :data:`split_plainly`.
+        names, values: of all fields in order, as they stand on the wire.
     """
-    keys, values = list(map(known_name, parts[NAMES])), parts[VALUES]
+    keys, stripped = list(map(known_name, names)), list(map(bytes.strip, values))
     repeated = {
-        name: [value for key, value in zip(keys, values, strict=True) if key == name]
+        name: [value for key, value in zip(keys, stripped, strict=True) if key == name]
         for name in _OF_PROXIES
         if keys.count(name) > 1
     }

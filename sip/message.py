@@ -38,7 +38,7 @@ PLAIN_VIA_BRANCH = (
     rb"SIP/2\.0/[A-Z]+ [0-9A-Za-z.\-\[\]:]+(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
     rb";branch=([0-9A-Za-z.\-_]+)(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
 )
-PLAIN_TARGET = grammar.PLAIN_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?"
+PLAIN_TARGET = grammar.UNDIVIDED_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?"
 PLAIN_CALL_ID = rb"[^\s,;\x00-\x1f\x7f]+"
 _PLAIN_VIA_BRANCH = re.compile(PLAIN_VIA_BRANCH)
 _PLAIN_VIA = re.compile(grammar.PLAIN_VIA)
@@ -75,7 +75,6 @@ class Message:
         "from_tag",
         "from_uri",
         "plain_target",
-        "proven",
         "raw",
         "repeated",
         "sent_by",
@@ -113,8 +112,9 @@ class Message:
     plain_target: bytes | None
     """The URI of the Contact as it stands on the wire, where one plain URI is all that there is;
     `contacts` has the others."""
-    proven: bool
-    """True if :mod:`sip.plain` has filled the slots of a message that came, and found it valid."""
+    proven = False
+    """True if :mod:`sip.plain` has read all that is needed of a message that came, and found it
+    valid."""
 
     if not TYPE_CHECKING:  # to a type checker it would make every misspelt name an attribute
 
@@ -384,10 +384,13 @@ class Request(Message):
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
 
-    def __init__(self, method: str, raw_uri: bytes) -> None:
-        self.method = method
-        self.raw_uri = raw_uri
-        self.proven = False
+    @classmethod
+    def started(cls, method: str, raw_uri: bytes) -> Request:
+        """A request of whose parts the request line is known so far."""
+        request = cls()
+        request.method = method
+        request.raw_uri = raw_uri
+        return request
 
     def _read_values(self) -> dict[bytes, bytes]:
         values = super()._read_values()
@@ -399,6 +402,9 @@ class Request(Message):
 
     def _read_stamped_via(self) -> None:
         return None
+
+    def _read_raw_uri(self) -> bytes:
+        return self.raw.split(b" ", 2)[1]
 
     def _read_max_forwards(self) -> int | None:
         return self._number(b"max-forwards", 255)
@@ -424,7 +430,7 @@ class Request(Message):
         Raises:
             ValueError: a field or the URI holds CR or LF.
         """
-        request = cls(method, uri)
+        request = cls.started(method, uri)
         request.body = body
         request.raw = write_request(method, uri, fields, body)
         return request
@@ -515,7 +521,8 @@ class Request(Message):
         Raises:
             ValueError: a field or the reason holds CR or LF.
         """
-        response = Response(status, REASONS.get(status, "") if reason is None else reason)
+        reason_known = REASONS.get(status, "") if reason is None else reason
+        response = Response.started(status, reason_known)
         response.body = body
         response.raw = self.write_response(status, reason, to_tag, fields, body)
         return response
@@ -567,10 +574,13 @@ class Response(Message):
 
     __slots__ = ("reason", "status")
 
-    def __init__(self, status: int, reason: str) -> None:
-        self.status = status
-        self.reason = reason
-        self.proven = False
+    @classmethod
+    def started(cls, status: int, reason: str) -> Response:
+        """A response of whose parts the status line is known so far."""
+        response = cls()
+        response.status = status
+        response.reason = reason
+        return response
 
     @classmethod
     def build(
@@ -581,7 +591,7 @@ class Response(Message):
         Raises:
             ValueError: a field or the reason holds CR or LF.
         """
-        response = cls(status, reason)
+        response = cls.started(status, reason)
         response.body = body
         response.raw = write(_status_line(status, reason), fields, body)
         return response

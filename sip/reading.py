@@ -85,11 +85,11 @@ def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
         status = _STATUS_LINE.fullmatch(line)
         if status is None:
             raise ParseError("Malformed Status-Line")
-        return Response(int(status[1]), text(status[2] or b"")), None
+        return Response.started(int(status[1]), text(status[2] or b"")), None
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         return _malformed_request(line)
-    request = Request(found[1].decode("ascii"), found[2])
+    request = Request.started(found[1].decode("ascii"), found[2])
     return request, None if found[3].upper() == b"SIP/2.0" else ParseError(status=505)
 
 
@@ -98,7 +98,7 @@ def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
     method, _, rest = line.partition(b" ")
     if grammar.token.fullmatch(method) is None or b"SIP/" not in rest.upper():
         raise ParseError("Malformed Request-Line")
-    request = Request(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
+    request = Request.started(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
     return request, ParseError("Malformed Request-Line")
 
 

@@ -214,7 +214,7 @@ class Stack:
         """A request of a dialog with a Via of ours and the next CSeq."""
         dialog.local_cseq = number = dialog.local_cseq + 1
         start = dialog.start(method, number, via, max_forwards)
-        request = Request(method, start.split(b" ", 2)[1])
+        request = Request.started(method, start.split(b" ", 2)[1])
         request.body = body
         request.raw = write(start, fields, body)
         request.branch = via[_BRANCH].decode("ascii")

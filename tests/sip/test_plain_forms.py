@@ -192,7 +192,7 @@ near_parameters = st.lists(
 @given(near_uris | st.from_regex(re.compile(PLAIN_TARGET), fullmatch=True))
 def test_contacts(value):
     """A Contact that is registered as it stands is what the full grammar would write."""
-    request = Request("REGISTER", b"sip:example.org")
+    request = Request.started("REGISTER", b"sip:example.org")
     request.values, request.repeated = {b"contact": b"<%s>" % value}, None
     if plain_contact(request) is not None:
         assert plain_contact(request) == bytes(uri._parse(value)) == value

@@ -49,35 +49,38 @@ def breaks(lines: list[bytes]) -> bool:
 
 _END = b"%s\r\nContent-Length: %d\r\n\r\n%s"
 _MESSAGE = b"%s" + _END
-ANSWER = b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s\r\nCall-ID: %s\r\nCSeq: %s" + _END
-"""Nearly every response (RFC 3261 section 8.2.6.2); behind the To stands its tag."""
+ANSWER = b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s" + _END
+"""Nearly every response (RFC 3261 section 8.2.6.2)."""
 _line = b"\r\n%s: %s".__mod__
 """The line of a field, behind the line above it."""
 
 
 def lines_of(fields: Sequence[Field]) -> bytes:
-    """The lines of fields, each behind the line end of the one before.
+    """The lines of fields, each behind the line end of the one before, as messages are written of
+    them.
 
     Raises:
         ValueError: a field holds CR or LF, with which its value would begin a line of its own.
     """
+    if not fields:
+        return b""
     lines = b"".join(map(_line, fields))
     if lines.count(b"\n") + lines.count(b"\r") != 2 * len(fields):
         raise ValueError("a header field can't hold CR or LF")
     return lines
 
 
-def write(start: bytes, fields: Sequence[Field], body: bytes) -> bytes:
-    """A message of a start line, with the lines that are copied as they came, and of fields,
-    Content-Length and body. Raises ValueError as :func:`lines_of`."""
-    return _MESSAGE % (start, lines_of(fields), len(body), body)
+def write(start: bytes, lines: bytes, body: bytes) -> bytes:
+    """A message of a start line, with the lines that are copied as they came, and of the lines of
+    :func:`lines_of`, Content-Length and body."""
+    return _MESSAGE % (start, lines, len(body), body)
 
 
 def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
     """A request. Raises ValueError as :func:`lines_of`, also for such a URI."""
     if b"\n" in uri or b"\r" in uri:
         raise ValueError("a URI can't hold CR or LF")
-    return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), fields, body)
+    return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), lines_of(fields), body)
 
 
 Index = tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]

@@ -53,10 +53,7 @@ _NO_TAGS: frozenset[bytes] = frozenset()
 _RECORD_ROUTE = b"\r\nRecord-Route: "
 _UP_TO_TO = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
 _BEHIND_TO = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
-_UP_TO_TAG = itemgetter(b"via", b"from", b"to")
-_BEHIND_TAG = itemgetter(b"call-id", b"cseq")
-_SOMETIMES = frozenset({b"record-route", b"timestamp"})
-"""Fields that only some responses copy."""
+_COPIED = itemgetter(b"via", b"from", b"to", b"call-id", b"cseq")
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -379,7 +376,8 @@ class Request(Message):
     max_forwards: int | None
     """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
     stamped_via: bytes | None
-    """The line of its topmost Via as :meth:`stamp_source` left it; None if that changed nothing."""
+    """The line of its topmost Via as :meth:`stamp_source` left it, of a message that was compacted;
+    None of others."""
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
@@ -470,16 +468,14 @@ class Request(Message):
         if not self.proven or ":" in host:
             self._stamp_any(host, port)
             return
-        value = self.values[b"via"]
-        if b";rport" in value:
-            value = value.replace(b";rport", via_source(host, port))
+        values = self.values
+        via = values[b"via"]
+        if b";rport" in via:
+            values[b"via"] = via = via.replace(b";rport", via_source(host, port))
         elif self.sent_by[0] != host:
-            value = b"%s;received=%s" % (value, host.encode("ascii"))
-        else:
-            return
-        self.values[b"via"] = self.stamped_via = value
+            values[b"via"] = via = b"%s;received=%s" % (via, host.encode("ascii"))
         if self.repeated is not None:
-            self._replace_via(value)
+            self._replace_via(via)
 
     def _stamp_any(self, host: str, port: int) -> None:
         via = self.via
@@ -495,7 +491,7 @@ class Request(Message):
 
     def _replace_via(self, value: bytes) -> None:
         """Put another in the place of the topmost Via's line."""
-        self.values[b"via"] = self.stamped_via = value
+        self.values[b"via"] = value
         if self.repeated is not None and b"via" in self.repeated:
             self.repeated[b"via"][0] = value
 
@@ -524,7 +520,7 @@ class Request(Message):
         reason_known = REASONS.get(status, "") if reason is None else reason
         response = Response.started(status, reason_known)
         response.body = body
-        response.raw = self.write_response(status, reason, to_tag, fields, body)
+        response.raw = self.write_response(status, reason, to_tag, lines_of(fields), body)
         return response
 
     def write_response(
@@ -532,19 +528,27 @@ class Request(Message):
         status: int,
         reason: str | None,
         to_tag: str | None,
-        fields: Sequence[Field],
+        lines: bytes,
         body: bytes,
     ) -> bytes:
-        """The octets of :meth:`respond`, for a response of which nothing else is needed."""
+        """The octets of :meth:`respond`, for a response of which nothing else is needed.
+
+        Args:
+            lines: of its own fields, by :func:`sip.fields.lines_of`.
+        """
         values = self.values
-        if not self.proven or self.repeated is not None or not _SOMETIMES.isdisjoint(values):
-            return write(self._start(status, reason, to_tag), fields, body)
-        tag = b""
+        if (
+            not self.proven
+            or self.repeated is not None
+            or b"record-route" in values  # which only some responses copy
+            or b"timestamp" in values
+        ):
+            return write(self._start(status, reason, to_tag), lines, body)
+        via, from_, to, call_id, cseq = _COPIED(values)
         if to_tag is not None and self.to_tag is None:
-            tag = b";tag=" + to_tag.encode("ascii")
+            to += b";tag=" + to_tag.encode("ascii")
         return ANSWER % (
-            _status_line(status, reason), *_UP_TO_TAG(values), tag, *_BEHIND_TAG(values),
-            lines_of(fields) if fields else b"", len(body), body,
+            _status_line(status, reason), via, from_, to, call_id, cseq, lines, len(body), body,
         )  # fmt: skip
 
     def _start(self, status: int, reason: str | None, to_tag: str | None) -> bytes:
@@ -593,7 +597,7 @@ class Response(Message):
         """
         response = cls.started(status, reason)
         response.body = body
-        response.raw = write(_status_line(status, reason), fields, body)
+        response.raw = write(_status_line(status, reason), lines_of(fields), body)
         return response
 
     def validate(self) -> None:

@@ -249,4 +249,6 @@ def compact(message: Message) -> None:
     octets; it is made anew when a field is asked for."""
     if message.proven:
         with contextlib.suppress(AttributeError):  # it has none
+            if isinstance(message, Request):
+                message.stamped_via = message.values[b"via"]
             del message.values

@@ -17,7 +17,7 @@ from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.dialogs import Dialogs
 from sip.errors import Glare, SipError
-from sip.fields import Fields
+from sip.fields import Fields, lines_of
 from sip.flow import Flow
 from sip.invite import IncomingInvite, OutgoingInvite
 from sip.message import Request, Response
@@ -42,6 +42,7 @@ from sip.stack import Stack, WrittenResponse
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
 SDP = (b"Content-Type", b"application/sdp")
+_SDP_LINE = lines_of((SDP,))
 
 
 class State(Enum):
@@ -146,14 +147,15 @@ class Session(Struct, eq=False):
         self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
     ) -> WrittenResponse:
         """To an INVITE or another request of the dialog that may carry a description."""
-        fields = extra
+        dialog, fields = self.dialog, extra
+        if 100 < status < 300:
+            fields = (*extra, (b"Contact", dialog.contact))
+        lines = lines_of(fields)
         if status == 200:
-            fields = (*extra, (b"Contact", self.dialog.contact), *self.stack.capabilities)
-        elif 100 < status < 300:
-            fields = (*extra, (b"Contact", self.dialog.contact))
+            lines += self.stack.capability_lines
         if body:
-            fields = (*fields, SDP)
-        octets = request.write_response(status, reason, self.dialog.local_tag, fields, body)
+            lines += _SDP_LINE
+        octets = request.write_response(status, reason, dialog.local_tag, lines, body)
         return WrittenResponse(status, octets, bool(body))
 
     def agreed(self, local: bytes, remote: bytes) -> None:
@@ -369,7 +371,7 @@ class Session(Struct, eq=False):
             self.incoming.superseded()
         offered = bool(transaction.request.description)
         self.incoming = transaction.user = IncomingInvite(self, transaction, offered)
-        trying = transaction.request.write_response(100, "Trying", None, (), b"")
+        trying = transaction.request.write_response(100, "Trying", None, b"", b"")
         self.stack.layer.respond(transaction, 100, trying, now)
 
     def invite_unheard(self, now: float) -> None:

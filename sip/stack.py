@@ -17,7 +17,7 @@ from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
 from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import ParseError
-from sip.fields import Field, Fields, write
+from sip.fields import Field, Fields, lines_of, write
 from sip.flow import Address, Flow
 from sip.grammar import MAGIC_COOKIE, text
 from sip.message import Request, Response
@@ -86,7 +86,7 @@ class Stack:
     ) -> None:
         self._randbits = randbits
         self._sent_by = sent_by
-        self._server = (b"Server", server.encode("ascii"))
+        self._server = lines_of(((b"Server", server.encode("ascii")),))
         self._tag_of = partial(blake2s, key=b"%016x" % randbits(64), digest_size=8)
         refusal_key = self._tag_of(b"refusal").digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
@@ -95,12 +95,14 @@ class Stack:
         self._vias: dict[Flow, bytes] = {}
         self._contacts: dict[tuple[Flow, bool], bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
+        self._agent = lines_of((self.agent_field,))
         self.session_interval = session_interval
         self.capabilities: Fields = (
             ALLOW,
             ACCEPT,
             (b"Supported", b", ".join(sorted(SUPPORTED))),
         )
+        self.capability_lines = lines_of(self.capabilities)
         self.timers = Timers()
         self.wheel = TimerWheel(self.timers)
         self.layer = TransactionLayer(self.unsent, self.timers, self._via_again)
@@ -135,7 +137,8 @@ class Stack:
     ) -> None:
         """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
         tag = self.tag_for(request)
-        message = request.write_response(status, reason, tag, (*fields, self._server), body)
+        lines = lines_of(fields) + self._server
+        message = request.write_response(status, reason, tag, lines, body)
         self.unsent.append((message, flow))
 
     def reply(
@@ -157,7 +160,7 @@ class Stack:
             self.conclude(self.layer.open_server(request, flow), status, now, fields, tag)
             return
         tag = tag or request.to_tag or self.tag_for(request)
-        message = request.write_response(status, None, tag, (*fields, self._server), b"")
+        message = request.write_response(status, None, tag, lines_of(fields) + self._server, b"")
         self.layer.answer(request, flow, message, now)
 
     def postpone(self, request: Request, flow: Flow) -> ServerTransaction:
@@ -175,8 +178,7 @@ class Stack:
         """Answer a request that was put under a transaction before."""
         request = transaction.request
         tag = tag or request.to_tag or self.tag_for(request)
-        fields = (*fields, self._server)
-        response = request.write_response(status, None, tag, fields, b"")
+        response = request.write_response(status, None, tag, lines_of(fields) + self._server, b"")
         self.layer.respond(transaction, status, response, now)
 
     def tag_for(self, request: Request) -> str:
@@ -200,7 +202,9 @@ class Stack:
     ) -> Request:
         """Build a request of a dialog, with the next CSeq; its flow is left in the dialog."""
         dialog.flow = flow = self.next_flow(dialog)
-        return self.request(dialog, method, self.via(flow), 70, (*extra, self.agent_field), body)
+        return self.request(
+            dialog, method, self.via(flow), 70, lines_of(extra) + self._agent, body
+        )
 
     def request(
         self,
@@ -208,15 +212,19 @@ class Stack:
         method: str,
         via: bytes,
         max_forwards: int,
-        fields: Sequence[Field],
+        lines: bytes,
         body: bytes,
     ) -> Request:
-        """A request of a dialog with a Via of ours and the next CSeq."""
+        """A request of a dialog with a Via of ours and the next CSeq.
+
+        Args:
+            lines: of its own fields, by :func:`sip.fields.lines_of`.
+        """
         dialog.local_cseq = number = dialog.local_cseq + 1
         start = dialog.start(method, number, via, max_forwards)
         request = Request.started(method, start.split(b" ", 2)[1])
         request.body = body
-        request.raw = write(start, fields, body)
+        request.raw = write(start, lines, body)
         request.branch = via[_BRANCH].decode("ascii")
         return request
 

@@ -24,7 +24,7 @@ from sip.dialog import Dialog, DialogId, request_uri, wants_sips
 from sip.dialogs import Dialogs
 from sip.errors import ParseError, SipError
 from sip.events import Event
-from sip.fields import Fields, breaks
+from sip.fields import Fields, breaks, lines_of
 from sip.flow import Address, Flow
 from sip.message import Request, Response
 from sip.peer import Peer
@@ -114,7 +114,7 @@ class UserAgent:
         self.counters = Counters()
         # An offer in a reliable provisional response would have to be answered in its PRACK.
         supported = (b"Supported", b"replaces, timer")
-        self._without_offer: Fields = (*self.stack.capabilities[:2], supported)
+        self._without_offer = lines_of((*self.stack.capabilities[:2], supported))
 
     # The contract
 
@@ -332,17 +332,17 @@ class UserAgent:
             follows_private=invitation.follows_private,
         )
         session = self._session(dialog, invitation.trusts)
-        capabilities = stack.capabilities if offer else self._without_offer
+        capabilities = stack.capability_lines if offer else self._without_offer
         interval: Fields = ()
         if stack.session_interval is not None:
             interval = stack.session_interval.request_fields()
         content = self._content(offer, invitation.parts)
         fields = (
-            (b"Contact", dialog.contact), *capabilities, stack.agent_field, *interval,
-            *invitation.extra, *content.fields,
+            (b"Contact", dialog.contact), stack.agent_field, *interval, *invitation.extra,
+            *content.fields,
         )  # fmt: skip
-        via, hops = stack.via(invitation.flow), invitation.max_forwards
-        request = stack.request(dialog, "INVITE", via, hops, fields, content.body)
+        via, hops, lines = stack.via(invitation.flow), invitation.max_forwards, lines_of(fields)
+        request = stack.request(dialog, "INVITE", via, hops, lines + capabilities, content.body)
         session.send_invite(request, offer, now, invitation.credentials)
         return session
 

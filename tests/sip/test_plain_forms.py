@@ -378,9 +378,9 @@ def test_the_answer_to_a_request_that_was_compacted_names_the_source_all_the_sam
     data = whole(name).replace(b"branch=z9hG4bKp.1", b"rport;branch=z9hG4bKp.1")
     request = plain.read_plain(data)
     request.stamp_source("198.51.100.9", 5070)
-    first = request.write_response(180, None, "t", (), b"")
+    first = request.write_response(180, None, "t", b"", b"")
     plain.compact(request)
-    assert request.write_response(180, None, "t", (), b"") == first
+    assert request.write_response(180, None, "t", b"", b"") == first
     assert b";rport=5070;received=198.51.100.9" in first
 
 

@@ -66,6 +66,10 @@ _EACH_PLAIN_PARAM = re.compile(r'(?<=[, ])([a-z]+)="?((?<=")[^"]*|[^", ]+)')
 _REQUIRED = ("username", "realm", "nonce", "uri", "response")
 _each = itemgetter(*_REQUIRED, "qop", "nc", "cnonce", "opaque")
 _NOT_GIVEN: dict[str, str | None] = dict.fromkeys(("qop", "nc", "cnonce", "opaque"))
+_MILLISECONDS, _STAMP, _SEAL = slice(12), slice(20), slice(20, None)
+"""Parts of a nonce; the stamp are the milliseconds and the count."""
+EARLY_MS = 1_000
+"""A nonce may be so much younger than now: the clock was set back, or another node's is ahead."""
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 """nc-value = 8LHEX"""
 _EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
@@ -128,12 +132,12 @@ class Credentials(Struct, frozen=True, gc=False):
     nonce: str
     uri: str
     response: str
-    algorithm: Algorithm | None
-    """None: one that we don't know."""
     qop: str | None = None
     nc: str | None = None
     cnonce: str | None = None
     opaque: str | None = None
+    algorithm: Algorithm | None = Algorithm.MD5
+    """None: one that we don't know."""
 
     @classmethod
     def parse(cls, value: bytes) -> Credentials:
@@ -144,11 +148,11 @@ class Credentials(Struct, frozen=True, gc=False):
         """
         given = _parameters(value)
         try:
-            username, realm, nonce, uri, response, *optional = _each(_NOT_GIVEN | given)
+            found = _each(_NOT_GIVEN | given)
         except KeyError as missing:
             raise ParseError(f"Credentials without {missing.args[0]}") from None
         algorithm = _BY_NAME.get(given.get("algorithm", "MD5")) or _algorithm(given)
-        return cls(username, realm, nonce, uri, response.lower(), algorithm, *optional)
+        return cls(*found, algorithm)
 
 
 def _response(
@@ -194,31 +198,34 @@ class Nonces:
     def __init__(self, secret: bytes, lifetime_seconds: float = 60.0) -> None:
         key = hashlib.sha256(b"nonce" + secret).digest()
         self._seal = partial(blake2s, key=key, digest_size=12)
-        self._lifetime_ms = round(lifetime_seconds * 1000)
-        self._count = 0
-
-    @property
-    def lifetime_ms(self) -> int:
+        self.lifetime_ms = round(lifetime_seconds * 1000)
         """Milliseconds after which a nonce is stale."""
-        return self._lifetime_ms
+        self._count = 0
 
     def issue(self, algorithm: Algorithm, now: float, source: str = "") -> str:
         """A new nonce for a peer at `source`; `now` in seconds of any clock that goes on over
         restarts of this object."""
         self._count = (self._count + 1) & 0xFFFFFFFF
         stamp = f"{round(now * 1000):012x}{self._count:08x}"
-        data = f"{stamp}{_NAMES[algorithm]} {source}".encode("ascii")
+        data = f"{stamp}{_NAMES[algorithm]} {source}".encode()
         return stamp + self._seal(data).hexdigest()
+
+    def age_ms(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> int | None:
+        """Milliseconds since a nonce was issued; None if it isn't ours, or was issued for another
+        algorithm or source."""
+        if not nonce.isascii():
+            return None
+        data = f"{nonce[_STAMP]}{_NAMES[algorithm]} {source}".encode()
+        if not compare_digest(nonce[_SEAL], self._seal(data).hexdigest()):
+            return None
+        return round(now * 1000) - int(nonce[_MILLISECONDS], 16)
 
     def check(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> str:
         """ "fresh", "stale" (ours, but too old) or "invalid"."""
-        if not nonce.isascii():
+        age = self.age_ms(nonce, algorithm, now, source)
+        if age is None:
             return "invalid"
-        data = f"{nonce[:20]}{_NAMES[algorithm]} {source}".encode("ascii")
-        if not compare_digest(nonce[20:], self._seal(data).hexdigest()):
-            return "invalid"
-        age = round(now * 1000) - int(nonce[:12], 16)
-        return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"
+        return "fresh" if -EARLY_MS <= age <= self.lifetime_ms else "stale"
 
     def answers_challenge(self, nonce: bytes, algorithm: bytes, now: float, source: str) -> bool:
         """True if a nonce in credentials from `source`, as it stands on the wire, is ours and
@@ -311,8 +318,9 @@ class DigestVerifier:
         algorithm, nonce = credentials.algorithm, credentials.nonce
         if algorithm is None:
             return Verdict.STALE
-        freshness = self._nonces.check(nonce, algorithm, now, source)
-        if freshness == "invalid":
+        nonces = self._nonces
+        age = nonces.age_ms(nonce, algorithm, now, source)
+        if age is None:
             return Verdict.STALE
         qop, nc, cnonce = credentials.qop, credentials.nc, credentials.cnonce
         count = int(nc, 16) if nc is not None and _NONCE_COUNT.fullmatch(nc) else None
@@ -322,10 +330,10 @@ class DigestVerifier:
             algorithm, secret or self._dummy[algorithm], method, credentials.uri, nonce, qop, nc,
             cnonce, body,
         )  # fmt: skip
-        given = credentials.response
+        given = credentials.response.lower()
         if not given.isascii() or not compare_digest(expected, given) or secret is None:
             return Verdict.WRONG
-        if freshness == "stale":
+        if not -EARLY_MS <= age <= nonces.lifetime_ms:
             return Verdict.STALE
         return Verdict.OK if self._count((nonce, credentials.username), count) else Verdict.REPLAY
 
@@ -352,12 +360,12 @@ class DigestVerifier:
 
     def age(self, credentials: Credentials, now: float) -> float:
         """Seconds since the nonce of verified credentials was issued."""
-        return now - int(credentials.nonce[:12], 16) / 1000
+        return now - int(credentials.nonce[_MILLISECONDS], 16) / 1000
 
     def forget(self, now: float) -> None:
         """Drop the counts of nonces that are stale by now."""
         oldest = round(now * 1000) - self._nonces.lifetime_ms
-        while self._counted and int(self._counted[0][0][:12], 16) < oldest:
+        while self._counted and int(self._counted[0][0][_MILLISECONDS], 16) < oldest:
             self._counts.pop(self._counted.popleft(), None)
 
 

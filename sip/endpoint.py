@@ -398,7 +398,7 @@ class Endpoint:
     def _expire(self) -> None:
         self._wake, self._wake_at = None, math.inf
         try:
-            self._agent.expire(self._loop.time())
+            self._timers.expire(self._loop.time())
         except Exception as error:
             self._agent.counters.faults += 1
             self._on_fault(error)

@@ -179,7 +179,7 @@ class Guard:
         """True if a datagram may go there: an address that has proven nothing gets no more octets
         than it sent."""
         source = self._sources.get(host) or self._known(host)
-        if source is None or source.exempt or source.proven_until > now:
+        if source is None or source.proven_until > now or source.exempt:
             return True
         if not data.startswith(b"SIP/2.0 ") and data[0] >= 2:
             return True  # neither a response nor STUN

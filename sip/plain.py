@@ -18,7 +18,6 @@ from msgspec import Struct
 from sip import grammar
 from sip.fields import (
     MAX_HEADERS,
-    MAX_VALUE_BYTES,
     NAMES,
     VALUES,
     known_name,
@@ -74,12 +73,12 @@ _REQUEST = _lines(
     _ADDRESS, _ADDRESS, _CONTACT, rb"(?P=method) " + _REQUEST_URI + rb" SIP/2\.0",
 )  # fmt: skip
 """The method of the CSeq must be that of the request line."""
-_OF_REQUEST = itemgetter(b"via", b"max-forwards", b"cseq", b"call-id", b"from", b"to")
 _RESPONSE = _lines(
     PLAIN_VIA_BRANCH, rb"([0-9]{1,9}) ([A-Z]+)", _CALL_ID, _ADDRESS, _ADDRESS,
     rb"(?:" + _TARGET + rb")?", rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)",
 )  # fmt: skip
 """A session reads the Contact, so it must be sound."""
+_OF_REQUEST = itemgetter(b"via", b"max-forwards", b"cseq", b"call-id", b"from", b"to")
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
 _MAX_FIELDS = MAX_HEADERS - 1  # beside the start line
 Repeated = dict[bytes, list[bytes]] | None
@@ -133,7 +132,7 @@ def read_plain(data: bytes) -> Request | Response | None:
     messages are read and validated one by one.
     """
     head, blank, body = data.partition(b"\r\n\r\n")
-    if not blank or len(data) > MAX_VALUE_BYTES:  # a longer head may have a value that is too long
+    if not blank or len(head) > MAX_URI_BYTES:  # a longer one may have a URI or value too long
         return None
     parts = split_plainly(head, _MAX_FIELDS)
     start, names, found = parts[0], parts[NAMES], parts[VALUES]
@@ -153,23 +152,21 @@ def read_plain(data: bytes) -> Request | Response | None:
         repeated = repeated_plainly(values, names, found)
         if repeated is None:
             return None
-    if start.startswith(b"SIP/"):
-        return _read_response(data, body, start, values, repeated)
-    return _read_request(data, body, start, values, repeated)
-
-
-def _read_request(
-    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
-) -> Request | None:
+    responds = start.startswith(b"SIP/")
+    needed, pattern = (_OF_RESPONSE, _RESPONSE) if responds else (_OF_REQUEST, _REQUEST)
     try:
-        needed = b"\n".join((*_OF_REQUEST(values), values.get(b"contact", b""), start))
+        lines = b"\n".join((*needed(values), values.get(b"contact", b""), start))
     except KeyError:
-        return _unproven_request(data, body, start, values, repeated)
-    plain = None
-    if len(needed) <= MAX_URI_BYTES:  # a URI longer than that is refused, and no plain line is
-        plain = _REQUEST.fullmatch(needed.decode("utf-8", "surrogateescape"))
+        return _unproven(data, body, start, values, repeated)
+    plain = pattern.fullmatch(lines.decode("utf-8", "surrogateescape"))
     if plain is None:
-        return _unproven_request(data, body, start, values, repeated)
+        return _unproven(data, body, start, values, repeated)
+    if responds:  # nobody asks for the tag and the Call-ID that are ours
+        branch, number, method, _, _, _, _, to_tag, target, status, reason = plain.groups()
+        return ProvenResponse(
+            data, body, values, repeated, int(status), reason, branch, to_tag,
+            _cseq((int(number), method)), target and target.encode(),
+        )  # fmt: skip
     (
         host, port, _, branch, _, hops, number, method, call_id,
         from_uri, from_tag, to_uri, to_tag, target, uri,
@@ -189,15 +186,20 @@ def _read_request(
     return request
 
 
-def _unproven_request(
+def _unproven(
     data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
-) -> Request | None:
+) -> Request | Response | None:
+    message: Request | Response
     found = _REQUEST_LINE.fullmatch(start)
-    if found is None:
-        return None
-    request = Request.started(found[1].decode("ascii"), found[2])
-    request.raw, request.body, request.values, request.repeated = data, body, values, repeated
-    return request
+    if found is not None:
+        message = Request.started(found[1].decode("ascii"), found[2])
+    else:
+        found = _STATUS_LINE.fullmatch(start)
+        if found is None:
+            return None
+        message = Response.started(int(found[1]), text(found[2]))
+    message.raw, message.body, message.values, message.repeated = data, body, values, repeated
+    return message
 
 
 # A phone writes the same in all its requests, above all in the one that answers a challenge.
@@ -211,37 +213,6 @@ def _uri(plain: str) -> Uri:
 @lru_cache(maxsize=1024)
 def _sent_by(host: str, port: str | None) -> tuple[str, int | None]:
     return host.lower(), None if port is None else int(port)
-
-
-def _read_response(
-    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
-) -> Response | None:
-    try:
-        needed = b"\n".join((*_OF_RESPONSE(values), values.get(b"contact", b""), start))
-    except KeyError:
-        return _unproven_response(data, body, start, values, repeated)
-    plain = None
-    if len(needed) <= MAX_URI_BYTES:
-        plain = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
-    if plain is None:
-        return _unproven_response(data, body, start, values, repeated)
-    # Nobody asks for the tag and the Call-ID that are ours.
-    branch, number, method, _, _, _, _, to_tag, target, status, reason = plain.groups()
-    return ProvenResponse(
-        data, body, values, repeated, int(status), reason, branch, to_tag,
-        _cseq((int(number), method)), target and target.encode(),
-    )  # fmt: skip
-
-
-def _unproven_response(
-    data: bytes, body: bytes, start: bytes, values: dict[bytes, bytes], repeated: Repeated
-) -> Response | None:
-    found = _STATUS_LINE.fullmatch(start)
-    if found is None:
-        return None
-    response = Response.started(int(found[1]), text(found[2]))
-    response.raw, response.body, response.values, response.repeated = data, body, values, repeated
-    return response
 
 
 def compact(message: Message) -> None:

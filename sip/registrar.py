@@ -160,7 +160,7 @@ class Registrar:
         """
         held, wishes = self._bindings.get(aor, _NONE), self._wishes(request)
         if len(wishes) == len(held) == 1 and aor not in self._lost:
-            wish = wishes[0]
+            (wish,) = wishes
             kept = held.get(wish.key)
             if kept is not None and wish.expires and kept.flow == flow and kept.expires_at > now:
                 return self._refreshed(kept, wish, request, now, proven_at, username)

@@ -202,9 +202,7 @@ class Stack:
     ) -> Request:
         """Build a request of a dialog, with the next CSeq; its flow is left in the dialog."""
         dialog.flow = flow = self.next_flow(dialog)
-        return self.request(
-            dialog, method, self.via(flow), 70, lines_of(extra) + self._agent, body
-        )
+        return self.request(dialog, method, self.via(flow), 70, lines_of(extra) + self._agent, body)
 
     def request(
         self,

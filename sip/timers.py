@@ -65,9 +65,12 @@ class Timers:
         """Call back everything that is due."""
         if self.next > now:
             return
-        queues = [*self._queues.values()]
-        for queue in queues:
+        for queue in [*self._queues.values()]:
             while queue and queue[0][0] <= now:
                 _, callback, argument = queue.popleft()
                 callback(argument, now)
-        self.next = min([queue[0][0] for queue in self._queues.values() if queue], default=math.inf)
+        soonest = math.inf  # only now: the callbacks may have armed others
+        for queue in self._queues.values():
+            if queue and queue[0][0] < soonest:
+                soonest = queue[0][0]
+        self.next = soonest

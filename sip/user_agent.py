@@ -131,10 +131,22 @@ class UserAgent:
                     message.validate()
                 if not self.stack.layer.receive_response(message, now):
                     self.counters.stray_responses += 1
-            elif message.method == "ACK":
+                return
+            method = message.method
+            if method == "ACK":
                 self._on_ack(message, flow, now)
+                return
+            message.stamp_source(*flow.remote)
+            if self._repeats(message, now):
+                return
+            if not message.proven:
+                message.validate()
+            if message.to_tag is not None and method != "CANCEL":
+                self._in_dialog(message, flow, now)
+            elif method == "REGISTER" and retry_after is None and asks_nothing(message.values):
+                self.serve(Received(message, flow))  # Max-Forwards is nothing to a registrar
             else:
-                self._sort_request(message, flow, now, retry_after)
+                self._out_of_dialog(message, flow, now, retry_after)
         except ParseError as error:
             self.counters.malformed += 1
             request = error.request if isinstance(error, RequestError) else message
@@ -175,25 +187,15 @@ class UserAgent:
 
     # Requests that come in
 
-    def _sort_request(
+    def _out_of_dialog(
         self, request: Request, flow: Flow, now: float, retry_after: int | None
     ) -> None:
-        """Any request but an ACK, which nothing answers."""
-        request.stamp_source(*flow.remote)
-        if self._repeats(request, now):
-            return
-        if not request.proven:
-            request.validate()
-        method = request.method
-        if method == "CANCEL":
+        """Take a request outside a dialog, or a CANCEL, that is no retransmission."""
+        if request.method == "CANCEL":
             self._on_cancel(request, flow, now)
-        elif request.to_tag is not None:
-            self._in_dialog(request, flow, now)
         elif retry_after is not None:
             fields = ((b"Retry-After", b"%d" % retry_after),)
             self.stack.answer(request, flow, 503, fields)
-        elif method == "REGISTER" and asks_nothing(request.values):
-            self.serve(Received(request, flow))  # Max-Forwards is nothing to a registrar
         elif (refusal := self._refusal(request)) is None:
             self.serve(Received(request, flow))
         else:

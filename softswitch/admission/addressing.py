@@ -96,5 +96,5 @@ def check_way(request: Request, flow: Flow) -> None:
     Raises:
         SipError: 480.
     """
-    if b"sips:" in request.raw.lower() and not flow.secure and wants_sips(request):
+    if not flow.secure and wants_sips(request):
         raise SipError(480, headers=((b"Warning", SIPS_NOT_ALLOWED),))

@@ -26,7 +26,6 @@ from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
 _CREDENTIALS = (b"proxy-authorization", b"authorization")
-_NO_CREDENTIALS = frozenset(_CREDENTIALS).isdisjoint
 _CHALLENGES = {401: repeat(b"WWW-Authenticate"), 407: repeat(b"Proxy-Authenticate")}
 """The field of a challenge, again and again."""
 
@@ -143,11 +142,9 @@ class Authenticator:
         assert credentials is not None  # they were proven
         return Registrant(line, credentials.username, self._verifier.age(credentials, now))
 
-    def first_challenge(self, request: Request, flow: Flow, now: float) -> Fields | None:
-        """The challenge to a REGISTER without any credentials, as nearly every second one; None if
-        it has some. As :meth:`registrant`, which would raise it through all its callers."""
-        if not _NO_CREDENTIALS(request.values):
-            return None
+    def first_challenge(self, request: Request, flow: Flow, now: float) -> Fields:
+        """The challenge to a REGISTER without any credentials. As :meth:`registrant`, which would
+        raise it through all its callers."""
         claimed = self._proof_or_decoy(request.from_uri.user or "")
         return self._challenges(claimed, 401, now, (flow.beyond or flow.remote)[0])
 

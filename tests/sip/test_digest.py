@@ -64,7 +64,8 @@ def test_the_example_with_sha_512_256_and_a_user_beyond_ascii():
     assert hashed == "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"
     given = Credentials(
         hashed, realm, "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", "/doe.json", "",
-        SHA_512_256, "auth", "00000001", "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
+        "auth", "00000001", "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
+        algorithm=SHA_512_256,
     )  # fmt: skip
     assert wanted(given, secret, "GET") == (
         "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
@@ -135,6 +136,14 @@ def test_a_challenge_is_answered_and_verified(algorithm):
     challenges = gate.challenge(algorithm)
     assert realm_of(challenges[0]) == "example.org"
     assert gate.verify(credentials(challenges)) is Verdict.OK
+
+
+def test_a_response_may_be_written_in_capitals():
+    gate = Gate()
+    value = credentials(gate.challenge())
+    response = Credentials.parse(value).response.encode()
+    assert response != response.upper()
+    assert gate.verify(value.replace(response, response.upper())) is Verdict.OK
 
 
 def test_the_topmost_challenge_that_is_known_is_answered():
@@ -333,7 +342,7 @@ def test_white_space_and_quotes_of_credentials(spaces):
         b"DIGEST" + spaces + b'username="a\\"b" ,realm=r , nonce="n",uri="sip:h",response="AB" ,'
     )
     read = Credentials.parse(value)
-    assert (read.username, read.realm, read.response) == ('a"b', "r", "ab")
+    assert (read.username, read.realm, read.response) == ('a"b', "r", "AB")
     assert read.algorithm is MD5
 
 

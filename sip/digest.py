@@ -152,7 +152,7 @@ class Credentials(Struct, frozen=True, gc=False):
         except KeyError as missing:
             raise ParseError(f"Credentials without {missing.args[0]}") from None
         algorithm = _BY_NAME.get(given.get("algorithm", "MD5")) or _algorithm(given)
-        return cls(*found, algorithm)
+        return cls(*(*found, algorithm))
 
 
 def _response(

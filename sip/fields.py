@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sip import grammar
-from sip.errors import ParseError
+from sip.errors import REASONS, ParseError
+from sip.grammar import octets
 
 Field = tuple[bytes, bytes]
 """Name and value of a header field."""
@@ -68,6 +70,20 @@ def lines_of(fields: Sequence[Field]) -> bytes:
     if lines.count(b"\n") + lines.count(b"\r") != 2 * len(fields):
         raise ValueError("a header field can't hold CR or LF")
     return lines
+
+
+@lru_cache(maxsize=256)
+def status_line(status: int, reason: str | None) -> bytes:
+    """The first line of a response; without a reason, with the standard one.
+
+    Raises:
+        ValueError: the reason holds CR or LF.
+    """
+    reason = REASONS.get(status, "") if reason is None else reason
+    line = b"SIP/2.0 %d %s" % (status, octets(reason))
+    if breaks([line]):
+        raise ValueError("a reason can't hold CR or LF")
+    return line
 
 
 def write(start: bytes, lines: bytes, body: bytes) -> bytes:

@@ -296,3 +296,9 @@ def _split_quoted(value: bytes) -> list[bytes]:
 def via_source(host: str, port: int) -> bytes:
     """The parameters of a Via that say where a request came from (RFC 3581)."""
     return b";rport=%d;received=%s" % (port, host.encode("ascii"))
+
+
+@lru_cache(maxsize=256)  # every message of a phone allows and supports the same
+def lower_tags(value: bytes) -> frozenset[bytes]:
+    """The tags or methods of a list, in lower case."""
+    return frozenset(map(bytes.lower, split_list(value)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -20,15 +19,24 @@ from sip.errors import REASONS, ParseError
 from sip.fields import (
     ANSWER,
     Field,
-    breaks,
     index,
     index_again,
     lines_of,
+    status_line,
     write,
     write_request,
 )
-from sip.grammar import MAGIC_COOKIE, octets, text
-from sip.headers import CSeq, NameAddr, Via, plain_name_addr, read_contacts, split_list, via_source
+from sip.grammar import MAGIC_COOKIE, text
+from sip.headers import (
+    CSeq,
+    NameAddr,
+    Via,
+    lower_tags,
+    plain_name_addr,
+    read_contacts,
+    split_list,
+    via_source,
+)
 from sip.uri import MAX_URI_BYTES, Uri
 
 MAX_MESSAGE_BYTES = 65_535
@@ -168,7 +176,7 @@ class Message:
         if value is None:
             return _NO_TAGS
         if self.repeated is None or name not in self.repeated:
-            return _tags(value)
+            return lower_tags(value)
         return frozenset(map(bytes.lower, self.get_list(name)))
 
     @property
@@ -237,10 +245,8 @@ class Message:
 
     def _read_sent_by(self) -> tuple[str, int | None]:
         plain = _PLAIN_VIA.fullmatch(self._needed(b"via"))
-        return (self.via.host, self.via.port) if plain is None else self._read_hop(plain)
-
-    def _read_hop(self, plain: re.Match[bytes]) -> tuple[str, int | None]:
-        """Sent-by, and on the way the branch."""
+        if plain is None:
+            return self.via.host, self.via.port
         self.branch = plain[5].decode("ascii")
         return plain[2].decode("ascii").lower(), None if plain[3] is None else int(plain[3])
 
@@ -334,32 +340,15 @@ class Message:
             self.call_id = call_id.decode("utf-8", "surrogateescape")
         plain = plain_name_addr(values[b"from"])
         if plain is not None:
-            tag = plain[6]
-            self.from_tag = None if tag is None else tag.decode("ascii")
+            self.from_tag = _text_of(plain[6])
         plain = plain_name_addr(values[b"to"])
         if plain is not None:
-            tag = plain[6]
-            self.to_tag = None if tag is None else tag.decode("ascii")
+            self.to_tag = _text_of(plain[6])
 
     # The wire
 
     def __bytes__(self) -> bytes:
         return self.raw
-
-
-@lru_cache(maxsize=256)  # every message of a phone allows and supports the same
-def _tags(value: bytes) -> frozenset[bytes]:
-    return frozenset(map(bytes.lower, split_list(value)))
-
-
-@lru_cache(maxsize=256)
-def _status_line(status: int, reason: str | None) -> bytes:
-    """Without a reason, with the standard one."""
-    reason = REASONS.get(status, "") if reason is None else reason
-    line = b"SIP/2.0 %d %s" % (status, octets(reason))
-    if breaks([line]):
-        raise ValueError("a reason can't hold CR or LF")
-    return line
 
 
 def _text_of(group: bytes | None) -> str | None:
@@ -371,13 +360,14 @@ class Request(Message):
 
     __slots__ = ("max_forwards", "method", "raw_uri", "stamped_via", "transaction_key", "uri")
 
+    method: str
+    raw_uri: bytes
     uri: Uri
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
     max_forwards: int | None
     """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
     stamped_via: bytes | None
-    """The line of its topmost Via as :meth:`stamp_source` left it, of a message that was compacted;
-    None of others."""
+    """The topmost Via's line as stamped, if the message was compacted since; otherwise None."""
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
@@ -386,8 +376,7 @@ class Request(Message):
     def started(cls, method: str, raw_uri: bytes) -> Request:
         """A request of whose parts the request line is known so far."""
         request = cls()
-        request.method = method
-        request.raw_uri = raw_uri
+        request.method, request.raw_uri = method, raw_uri
         return request
 
     def _read_values(self) -> dict[bytes, bytes]:
@@ -517,8 +506,7 @@ class Request(Message):
         Raises:
             ValueError: a field or the reason holds CR or LF.
         """
-        reason_known = REASONS.get(status, "") if reason is None else reason
-        response = Response.started(status, reason_known)
+        response = Response.started(status, REASONS.get(status, "") if reason is None else reason)
         response.body = body
         response.raw = self.write_response(status, reason, to_tag, lines_of(fields), body)
         return response
@@ -531,11 +519,8 @@ class Request(Message):
         lines: bytes,
         body: bytes,
     ) -> bytes:
-        """The octets of :meth:`respond`, for a response of which nothing else is needed.
-
-        Args:
-            lines: of its own fields, by :func:`sip.fields.lines_of`.
-        """
+        """The octets of :meth:`respond`, for a response of which nothing else is needed; `lines`
+        are those of its own fields, by :func:`sip.fields.lines_of`."""
         values = self.values
         if (
             not self.proven
@@ -548,13 +533,13 @@ class Request(Message):
         if to_tag is not None and self.to_tag is None:
             to += b";tag=" + to_tag.encode("ascii")
         return ANSWER % (
-            _status_line(status, reason), via, from_, to, call_id, cseq, lines, len(body), body,
+            status_line(status, reason), via, from_, to, call_id, cseq, lines, len(body), body,
         )  # fmt: skip
 
     def _start(self, status: int, reason: str | None, to_tag: str | None) -> bytes:
         """Status line and copied fields of a response, for any request."""
         values = self.values
-        lines = [_status_line(status, reason)]
+        lines = [status_line(status, reason)]
         lines += [b"\r\nVia: " + value for value in self.get_all(b"via")]
         lines += [name + values[key] for name, key in _UP_TO_TO if key in values]
         if to_tag is not None and b"to" in values and self._untagged(values[b"to"]):
@@ -578,12 +563,14 @@ class Response(Message):
 
     __slots__ = ("reason", "status")
 
+    status: int
+    reason: str
+
     @classmethod
     def started(cls, status: int, reason: str) -> Response:
         """A response of whose parts the status line is known so far."""
         response = cls()
-        response.status = status
-        response.reason = reason
+        response.status, response.reason = status, reason
         return response
 
     @classmethod
@@ -597,7 +584,7 @@ class Response(Message):
         """
         response = cls.started(status, reason)
         response.body = body
-        response.raw = write(_status_line(status, reason), lines_of(fields), body)
+        response.raw = write(status_line(status, reason), lines_of(fields), body)
         return response
 
     def validate(self) -> None:

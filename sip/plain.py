@@ -165,7 +165,7 @@ def read_plain(data: bytes) -> Request | Response | None:
         branch, number, method, _, _, _, _, to_tag, target, status, reason = plain.groups()
         return ProvenResponse(
             data, body, values, repeated, int(status), reason, branch, to_tag,
-            _cseq((int(number), method)), target and target.encode(),
+            _cseq((int(number), method)), None if target is None else target.encode(),
         )  # fmt: skip
     (
         host, port, _, branch, _, hops, number, method, call_id,
@@ -176,7 +176,7 @@ def read_plain(data: bytes) -> Request | Response | None:
         data, body, values, repeated, method, branch, call_id, from_tag, to_tag,
         _cseq((int(number), method)), sent_by,
         (branch, sent_by, "INVITE" if method == "ACK" else method),
-        target and target.encode(),
+        None if target is None else target.encode(),
     )  # fmt: skip
     if to_tag is None:  # these decide; within a dialog nothing reads them any more
         request.max_forwards = int(hops)

@@ -175,21 +175,26 @@ class Stages:
 
     def route(self, caller: Caller, dialled: Dialled) -> Route:
         """Choose where the call goes; see :func:`softswitch.admission.routing.route`."""
-        line = None
+        line = bindings = why_busy = service = None
+        parks = False
         if dialled.kind == "e164":
             line = self.directory.line_by_number(dialled.number)
-        bindings = None if line is None else self.bindings_of(line)
+        elif dialled.kind == "code":
+            service = self.answering(dialled.number)
+        if line is not None:
+            bindings = self.bindings_of(line)
+            parks, why_busy = self._parks(line), self._why_busy(line)
         destination = route(
             caller,
             dialled,
             line,
             self.directory,
             bindings,
-            parks=line is not None and self._parks(line),
+            parks=parks,
             is_down=self.is_down,
             is_full=self._is_full_trunk,
-            service=self.answering(dialled.number) if dialled.kind == "code" else None,
-            why_busy=None if line is None else self._why_busy(line),
+            service=service,
+            why_busy=why_busy,
         )
         if isinstance(caller, LineCaller):
             self._limit(caller.line, destination)
@@ -198,11 +203,9 @@ class Stages:
     def _limit(self, line: Line, destination: Route) -> None:
         """Refuse a line that has as many calls as it may have, and numbers that it has barred.
         Emergency calls and services always pass."""
-        if isinstance(destination, ToTrunk) and destination.emergency:
+        if destination.emergency or isinstance(destination, ToService):
             return
-        if isinstance(destination, ToService):
-            return
-        if self._full(line):
+        if line.max_calls is not None and self.calls_of(line) >= line.max_calls:
             raise Refusal(
                 480,
                 "caller_max_calls",
@@ -247,16 +250,13 @@ class Stages:
     def _is_full_trunk(self, trunk: Trunk) -> bool:
         return trunk.max_calls is not None and self.calls_of_trunk(trunk.name) >= trunk.max_calls
 
-    def _full(self, line: Line) -> bool:
-        return line.max_calls is not None and self.calls_of(line) >= line.max_calls
-
     def _cap(self, caller: Caller, destination: Route, at: int) -> int | None:
         """Check a line's call against its account's caps; returns the cap on calls at once, which
         the books check again. Emergency calls always pass; service calls cost nothing and pass
         too."""
-        if not isinstance(caller, LineCaller) or isinstance(destination, ToService):
+        if not isinstance(caller, LineCaller):
             return None
-        if isinstance(destination, ToTrunk) and destination.emergency:
+        if destination.emergency or isinstance(destination, ToService):
             return None
         account, number, caps = caller.line.account_id, destination.number[1:], self.directory.caps
         on_net = isinstance(destination, ToLine)

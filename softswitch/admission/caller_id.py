@@ -30,7 +30,7 @@ _USER = re.compile(rb"[0-9A-Za-z.+_-]{1,64}")
 
 
 WITHHELD: Fields = ((b"Privacy", b"id"),)
-"""RFC 3325 section 9.3."""
+"""The field that tells every peer that the number is withheld (RFC 3325 section 9.3)."""
 
 
 class Identity(Struct, frozen=True):
@@ -101,7 +101,7 @@ def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRout
     """The caller id of a leg that a line adds to a call: the person who will talk. Emergency
     services receive that person's number, or the line's if there is none."""
     route = presented.route
-    if isinstance(route, ToTrunk) and route.emergency:
+    if route.emergency:
         known = structs.replace(person, presented=person.asserted)
         person = known if person.asserted else presented.identity
     return structs.replace(presented, identity=person)
@@ -127,7 +127,7 @@ def _of_line(
 ) -> tuple[Identity, str]:
     """The identity that a calling line shows, and the rule for it: the first that fits."""
     own = Identity(line.number, line.display_name, line.number)
-    if isinstance(destination, ToTrunk) and destination.emergency:
+    if destination.emergency:
         # A caller who dials an emergency number may not be able to say where they are.
         return own, "emergency calls always show the line's number"
     why = _why_withheld(line, request, withheld)
@@ -174,7 +174,7 @@ def _withheld(request: Request) -> bool:
     uri = request.from_uri
     if uri.host == "anonymous.invalid" or (uri.user or "").lower() == "anonymous":
         return True
-    if request.get(b"privacy") is None:
+    if b"privacy" not in request.values:
         return False
     values = b";".join(request.get_all(b"privacy")).lower()
     asked = {value.strip() for value in re.split(rb"[;,]", values)}

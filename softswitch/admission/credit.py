@@ -13,7 +13,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.least_cost import BY_COST, Costed, LeastCost, order
-from softswitch.admission.routing import ToLine, ToService, ToTrunk
+from softswitch.admission.routing import ToLine, ToService
 from softswitch.subscribers.refusal import Refusal
 
 
@@ -71,9 +71,7 @@ def price(
         return PricedRoute(presented, destination.line.account_id, None)
     line, number, sets = caller.line, destination.number, entitlements.destinations
     account_id = line.account_id
-    if isinstance(destination, ToService):
-        return PricedRoute(presented, account_id, None)
-    if isinstance(destination, ToTrunk) and destination.emergency:
+    if destination.emergency or isinstance(destination, ToService):
         return PricedRoute(presented, account_id, None)
     on_net = isinstance(destination, ToLine)
     name = assignments.tariff_of(account_id, line.number, at)
@@ -90,7 +88,7 @@ def price(
     if not rate.free:
         packages = entitlements.for_call(account_id, line.number, number, on_net)
     costs: tuple[Costed, ...] = ()
-    if isinstance(destination, ToTrunk):
+    if not isinstance(destination, ToLine):
         ordered, costs = order(least_cost, destination, rate, tariffs, sets, at)
         if ordered is not destination:
             presented = structs.replace(presented, route=ordered)

@@ -3,6 +3,8 @@ later."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 MAX_OCTETS = 300
@@ -38,7 +40,7 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         if not (rule or self.shown or self.left or self.tried):
             return None
         kept, shown = self, _plain(self.shown)
-        if rule or shown is not self.shown:
+        if rule or shown != self.shown:
             kept = Decisions(_plain(rule), shown, self.claimed, self.left, self.tried)
         data = _encode(kept)
         while len(data) > MAX_OCTETS:
@@ -57,6 +59,7 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         return Decisions(self.rule[:-10], self.shown[:-10], self.claimed)
 
 
+@lru_cache(maxsize=256)  # the rules of a switch are few, and each call is described twice
 def _plain(text: str) -> str:
     """A sentence without the characters that a database may refuse: it may quote a stranger's
     message."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from msgspec import Struct
 
 from ivr_prompts.phrase import Digits
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
+from softswitch.admission.numbering import Dialled, NumberPlan
 from softswitch.subscribers.directory import Directory, Line, Trunk
 from softswitch.subscribers.mailbox import takes_at_once
 from softswitch.subscribers.reach import Reach
@@ -35,6 +36,10 @@ class ToLine(Struct, frozen=True):
     reach: tuple[Reach, str] | None = None
     """The targets, and the rented number that has them."""
 
+    emergency: ClassVar[bool] = False
+    direction: ClassVar[str] = "internal"
+    """The CDR's `direction` for a line's call, here and below."""
+
 
 class ToTrunk(Struct, frozen=True):
     """The route out by the first trunk that takes the call, in this order."""
@@ -45,6 +50,8 @@ class ToTrunk(Struct, frozen=True):
     left: tuple[tuple[str, str], ...] = ()
     """Trunks that aren't tried although they take the number, each with the reason."""
 
+    direction: ClassVar[str] = "outgoing"
+
 
 @dataclass(frozen=True, slots=True)
 class ToService:
@@ -53,6 +60,9 @@ class ToService:
     number: str
     """The code, as it was dialled."""
     name: str
+
+    emergency: ClassVar[bool] = False
+    direction: ClassVar[str] = "service"
 
 
 Route = ToLine | ToTrunk | ToService
@@ -173,18 +183,11 @@ def _emergency(number: str, directory: Directory, is_down: Callable[[Trunk], boo
 
 def type_of_call(destination: Route, plan: NumberPlan) -> str:
     """The CDR's `type`."""
-    if isinstance(destination, ToLine):
-        return "on_net"
-    if isinstance(destination, ToService):
-        return "service"
-    kind: NumberType = "special" if destination.emergency else plan.type_of(destination.number)
-    return kind
+    if isinstance(destination, ToTrunk):
+        return "special" if destination.emergency else plan.type_of(destination.number)
+    return "on_net" if isinstance(destination, ToLine) else "service"
 
 
 def direction_of_call(caller: Caller, destination: Route) -> str:
     """The CDR's `direction`."""
-    if not isinstance(caller, LineCaller):
-        return "incoming"
-    if isinstance(destination, ToService):
-        return "service"
-    return "internal" if isinstance(destination, ToLine) else "outgoing"
+    return destination.direction if isinstance(caller, LineCaller) else "incoming"

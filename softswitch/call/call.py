@@ -48,7 +48,6 @@ from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_relay import CallRelay
 from softswitch.call.media.early_media import EarlyMedia
 from softswitch.call.media.hold_music import HoldMusic
-from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.media import CallMedia, Side
 from softswitch.call.media.worker_move import WorkerMove
 from softswitch.call.parallel_calls import check_parallel, is_parallel
@@ -72,6 +71,12 @@ class Call:
         session: the caller's leg; None if the switch calls the caller itself.
     """
 
+    ringing: Ringing | None = None
+    """None unless something rings, or did until the call failed."""
+    _established: EstablishedCall | None = None
+    """None before the answer."""
+    _service_leg: ServiceLeg | None = None
+
     def __init__(
         self, context: CallContext, caller: Caller, request: Request, session: Session | None
     ) -> None:
@@ -85,10 +90,12 @@ class Call:
         """Tells the call something; its own task handles it."""
         self.now = clock.now
         """Monotonic seconds."""
-        party = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        line, party = (
+            (caller.line, caller.line) if isinstance(caller, LineCaller) else (None, caller.trunk)
+        )
         if session is not None:
             context.security.secure(session, party)
-        self.parties = Parties(Party(session, party if isinstance(party, Line) else None))
+        self.parties = Parties(Party(session, line))
         self.payers = Payers.of(
             request, record, mailbox, context.charging, context.admission, live_calls
         )
@@ -113,56 +120,47 @@ class Call:
             relay=self.relay,
             security=context.security,
             news=context.news,
+            log=context.log,
         )
         if context.tones.hold_music is not None:
             legs.hold_music = HoldMusic(legs, context.tones.hold_music, context.log)
         self.early_media = EarlyMedia(legs, context.security, context.tones, context.log)
-        self.ringing: Ringing | None = None
-        """None unless something rings, or did until the call failed."""
-        self._established: EstablishedCall | None = None
-        """The parts that work after the answer, made with it."""
 
     def _establish(self) -> EstablishedCall:
-        """The parts that work after the answer."""
+        """The call after the answer; its other parts are made when they are first needed."""
         if self._established is None:
-            context, legs, log = self.context, self.legs, self.context.log
-            announcer = context.features.announcer
-            info_keys = legs.info_keys = InfoKeys(legs, log)
-            recording = CallRecording(legs, context.features.recordings, log)
-            legs.recording = recording
-            renegotiation = Renegotiation(legs)
-            service_leg = ServiceLeg(legs, self.early_media, recording, announcer, log)
+            context, legs = self.context, self.legs
+            limits, features = context.limits, context.features
+            legs.recording = CallRecording(legs, features.recordings, context.log)
             self._established = EstablishedCall(
                 legs,
-                info_keys,
-                recording,
-                renegotiation,
-                service_leg,
-                partial(transfers.compose, context, legs, renegotiation, service_leg, recording),
-                MoneyWarnings(legs, announcer, context.limits.warnings_seconds),
-                context.limits.max_duration_seconds,
+                self,
+                Renegotiation(legs),
+                MoneyWarnings(legs, features.announcer, limits.warnings_seconds),
+                limits.max_duration_seconds,
             )
         return self._established
 
     @property
-    def info_keys(self) -> InfoKeys:
-        """Keys for legs that take them in INFO."""
-        return self._establish().info_keys
-
-    @property
     def recording(self) -> CallRecording:
         """The recording of the call, for lines that want one."""
-        return self._establish().recording
-
-    @property
-    def renegotiation(self) -> Renegotiation:
-        """Offers and answers after the answer."""
-        return self._establish().renegotiation
+        self._establish()
+        assert self.legs.recording is not None
+        return self.legs.recording
 
     @property
     def service_leg(self) -> ServiceLeg:
         """The switch itself as a party of the call."""
-        return self._establish().service_leg
+        if self._service_leg is None:
+            context = self.context
+            self._service_leg = ServiceLeg(
+                self.legs,
+                self.early_media,
+                self.recording,
+                context.features.announcer,
+                context.log,
+            )
+        return self._service_leg
 
     @property
     def worker_move(self) -> WorkerMove:
@@ -173,6 +171,13 @@ class Call:
     def transfer(self) -> Transfer | None:
         """Transfers; None until the first is asked for."""
         return None if self._established is None else self._established.transfer
+
+    def compose_transfer(self) -> Transfer:
+        """Make the call's transfers, which hardly any call needs."""
+        renegotiation = self._establish().renegotiation
+        return transfers.compose(
+            self.context, self.legs, renegotiation, self.service_leg, self.recording
+        )
 
     # What an operator sees
 
@@ -247,7 +252,9 @@ class Call:
         except Exception:
             self.context.log.exception("call failed", call=self.id)
             end = Ending.refused(Refusal(500, "internal_error", ended_by="operator"))
-        await self._close(await self._announce(end))
+        if self.legs.answered_at is None:
+            end = await self._announce(end)
+        await self._close(end)
 
     async def _live(self) -> Ending:
         if self.context.admission.stages.fetch is not None:
@@ -256,7 +263,10 @@ class Call:
         if is_parallel(self):
             await check_parallel(self, priced)
         await self._authorize(priced)
-        attempts = await self.context.dialer.attempts(priced, self.id, self.request)
+        presented = priced.presented
+        attempts = await self.context.dialer.attempts(
+            presented.route, presented.identity, self.id, self.request
+        )
         try:
             outcome = await self._ring(attempts)
         except Refusal as refusal:
@@ -267,7 +277,12 @@ class Call:
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
-        del priced, attempts, outcome  # invitations and messages, not kept while the parties talk
+        del (
+            priced,
+            presented,
+            attempts,
+            outcome,
+        )  # invitations and messages, not kept while the parties talk
         return await self.talk()
 
     def talk(self) -> Awaitable[Ending]:
@@ -285,8 +300,6 @@ class Call:
 
     async def _announce(self, end: Ending) -> Ending:
         """Say to the caller why the call is refused."""
-        if self.legs.answered:
-            return end
         context = self.context
         announcement = RefusalAnnouncement(
             self.legs,
@@ -416,8 +429,8 @@ class Call:
         )
         if winner.picked_up:
             pick_up.answer(self.legs, established.renegotiation, offer, winner.session)
-        established.recording.follow()
-        established.info_keys.follow()
+        self.recording.follow()
+        self.legs.follow_keys()
         self.legs.drain()
         compact(self.request)
 
@@ -426,14 +439,14 @@ class Call:
         legs = self.legs
         identity = self.parties.b.identity if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
-        self.media.join("b", legs.secure(winner.session, winner.line))
+        self.media.join("b", legs.security.secure(winner.session, winner.line))
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.clock.wall_ms()
         legs.learn("b", winner.description)
         await self.payers.answered(answered, wall, kept_dialogs.encoded(legs))
         legs.answered_at = answered
-        legs.changed()
+        legs.news.changed(legs)
 
     def accept_caller(self, description: bytes) -> None:
         """Answer the caller."""
@@ -484,9 +497,11 @@ class Call:
         """Release everything that the call holds, in whatever state the call was."""
         self.legs.closing = True
         self._return_what_came_late()
-        now = self.now()
-        ended_at = now if end.at is None else min(end.at, now)
-        ended_wall = self.context.clock.wall_ms() - round((now - ended_at) * 1000)
+        now = ended_at = self.now()
+        ended_wall = self.context.clock.wall_ms()
+        if end.at is not None and end.at < now:
+            ended_at = end.at
+            ended_wall -= round((now - ended_at) * 1000)
         self._hang_up(end, now)
         self.legs.drain()
         figures = await self.relay.close()
@@ -495,6 +510,7 @@ class Call:
         finally:
             self.context.news.ended(self, end)
             self.legs.let_go()
+            self._established = None  # it refers back here
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -503,7 +519,7 @@ class Call:
             self.ringing = None
         if self._established is not None:
             self._established.stop(now)
-        if not self.legs.answered:
+        if self.legs.answered_at is None:
             self._turn_away(end, now)
         for leg in self.parties.legs:
             leg.bye(now, extra)
@@ -542,11 +558,6 @@ class Call:
     def identity(self, side: Side) -> Identity:
         """The caller id of a side."""
         return self.parties.identity(side)
-
-    @property
-    def caller_identity(self) -> Identity:
-        """The caller id of the caller."""
-        return self.identity("a")
 
     @property
     def offer(self) -> SessionDescription | None:

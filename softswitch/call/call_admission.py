@@ -39,7 +39,7 @@ class CallAdmission:
         """
         stages = self.stages
         dialled = stages.number(dialled_digits)
-        record.dialled(dialled)
+        record.called = dialled.number
         try:
             destination = stages.route(caller, dialled)
         except Refusal:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from softswitch.call.clock import Clock
     from softswitch.call.ending import Ending
     from softswitch.call.features import Features
+    from softswitch.call.legs import Legs
     from softswitch.call.live_calls import LiveCalls
     from softswitch.call.media.call_relay import Media
     from softswitch.call.media.leg_security import SecurityPolicy
@@ -42,12 +43,12 @@ class CallNews:
 
     Args:
         leg_joined: a leg of a call begins (id of the call, Call-ID of the leg).
-        changed: a call rings, was answered, or has another party (id of the call).
+        changed: a call rings, was answered, or has another party.
         ended: a call is over and settled.
     """
 
     leg_joined: Callable[[str, str], None]
-    changed: Callable[[str], None]
+    changed: Callable[[Legs], None]
     ended: Callable[[Call, Ending], None]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from rtp.session import MediaSession
+from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.keys import RELAY_TYPE
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
     from softswitch.call.media.call_recording import CallRecording
     from softswitch.call.media.call_relay import CallRelay
     from softswitch.call.media.hold_music import HoldMusic
-    from softswitch.call.media.info_keys import InfoKeys
-    from softswitch.call.media.leg_security import LegSecurity, SecurityPolicy
+    from softswitch.call.media.leg_security import SecurityPolicy
     from softswitch.call.parties import Parties
     from softswitch.subscribers.directory import Line, Trunk
     from softswitch.subscribers.supplementary import ForwardKind
+    from softswitch.trace.log import Log
 
 
 StoredDialogs = tuple[tuple["Dialog", bytes, "Flow"], ...]
@@ -55,7 +56,7 @@ class Legs(Struct, eq=False, kw_only=True):
         drain: has the messages sent that the last commands to the legs made.
         news: told when a leg joins or a side changes hands.
         hold_music: None: none is played.
-        info_keys: None before the answer.
+        info_keys: None before keys are first passed on in INFO.
         recording: begins and ends as lines that are recorded come and go; None before the answer.
         stored_dialogs: tells if the dialogs of the legs have changed since they were stored.
         answered_at: monotonic seconds of the answer; None before it.
@@ -78,6 +79,7 @@ class Legs(Struct, eq=False, kw_only=True):
     relay: CallRelay
     security: SecurityPolicy
     news: CallNews
+    log: Log
     stored_dialogs: StoredDialogs = ()
     hold_music: HoldMusic | None = None
     info_keys: InfoKeys | None = None
@@ -127,7 +129,7 @@ class Legs(Struct, eq=False, kw_only=True):
 
     def changed(self) -> None:
         """The call rings, was answered, or has another party on one of its sides."""
-        self.news.changed(self.id)
+        self.news.changed(self)
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
         """The SRTP keys of a leg, by the policy of its line or trunk."""
@@ -179,8 +181,20 @@ class Legs(Struct, eq=False, kw_only=True):
         media.learn(side, heard, leg.dialog.flow.peer[0])
         if self.hold_music is not None:
             self.hold_music.heard(side, heard)
-        if self.info_keys is not None:
-            self.info_keys.follow()
+        if self.answered_at is not None:
+            self.follow_keys()
+
+    def follow_keys(self) -> None:
+        """Detect keys for legs that take them in INFO, as hardly any does. Called after the answer,
+        and when a side has another leg or the abilities of its leg have changed."""
+        if self.info_keys is not None or self.media.may_send_info:
+            self.keys_in_info().follow()
+
+    def keys_in_info(self) -> InfoKeys:
+        """The keys for legs that take them in INFO."""
+        if self.info_keys is None:
+            self.info_keys = InfoKeys(self, self.log)
+        return self.info_keys
 
     def relearn_sound(self, session: Session) -> None:
         """Let a leg's RTP come from a new port: it refreshed its session or registered again, and a

@@ -56,16 +56,13 @@ class Mailbox(Struct, eq=False):
 
         No coroutine, whose frame would stay in memory as long as the call waits.
         """
-        loop = self._loop
-        waiter = loop.create_future()
+        waiter = self._loop.create_future()
         if self._letters:
             waiter.set_result(self._letters.pop(0))
-        elif deadline <= loop.time():
-            waiter.set_result(None)
         else:
             self._waiter, self._deadline = waiter, deadline
             if deadline < self._wakes_at:
-                self._wake_at(deadline)
+                self._wake_at(deadline)  # at once, if it has passed
         return waiter
 
     def _wake_at(self, deadline: float) -> None:

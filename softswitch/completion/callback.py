@@ -76,7 +76,7 @@ class PlacedCall(Call):
         destination = stages.to_line(line.number, self.line_ids)
         if destination.forward is not None or not destination.bindings:
             raise Refusal(480, "completion_no_phone")
-        attempts = await self.context.dialer.ring(destination, identity, self.id, self.request)
+        attempts = await self.context.dialer.attempts(destination, identity, self.id, self.request)
         attempt = structs.replace(attempts[0], seconds=seconds)
         self._branches = branches = Branches(self.context.signalling.agent, attempt)
         self.parties.add_line(line.id)
@@ -148,8 +148,11 @@ class CallbackCall(PlacedCall):
         if ended is not None:
             self.done = ended.ended_by not in ENDED_BY_SWITCH
             return ended
+        presented = priced.presented
         outcome = await self._ring(
-            await self.context.dialer.attempts(priced, self.id, self.request)
+            await self.context.dialer.attempts(
+                presented.route, presented.identity, self.id, self.request
+            )
         )
         if isinstance(outcome, Ending):
             self.done = outcome.ended_by not in ENDED_BY_SWITCH

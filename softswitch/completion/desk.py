@@ -215,7 +215,7 @@ class CompletionDesk:
             caller, called, reason, by_text=True
         ):
             return
-        shown = call.caller_identity.presented is not None
+        shown = call.identity("a").presented is not None
         self.add(caller, called, call.record.called, shown, reason, "to_offer")
 
     # What is due

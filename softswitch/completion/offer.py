@@ -40,7 +40,7 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
     caller, callee, reason = found
     if not call.payers.meters[0].open and not await _can_pay(call, callee):
         return None
-    shown = call.caller_identity.presented is not None
+    shown = call.identity("a").presented is not None
     waiting = desk.add(caller, callee, call.record.called, shown, reason, "declined")
     if not call.context.features.announcer.announce(caller.language, (question(reason),)).language:
         return (

@@ -149,8 +149,11 @@ class InvitedCall(Call):
         # The offer is our own: no phone is on the caller's side.
         self.media.join("a", self.context.security.unencrypted())
         self.early_media.offer = CallMedia.read(self.media.offer_itself("a"))
+        presented = priced.presented
         outcome = await self._ring(
-            await self.context.dialer.attempts(priced, self.id, self.request)
+            await self.context.dialer.attempts(
+                presented.route, presented.identity, self.id, self.request
+            )
         )
         if isinstance(outcome, Ending):
             return outcome

@@ -30,7 +30,9 @@ from softswitch.call.context import CallContext, CallNews, Signalling
 from softswitch.call.ending import Ending
 from softswitch.call.established.merging import key_of
 from softswitch.call.features import Features
+from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
+from softswitch.call.parties import Parties
 from softswitch.call.proof_of_life import prove_life
 from softswitch.call.ringing.attempts import Dialer, credentials_of
 from softswitch.call.ringing.silent_contacts import SilentContacts
@@ -350,18 +352,17 @@ class Switch:
     def _send_notice(self, line: Line, notice: CallNotice, told: Callable[[bool], None]) -> None:
         self.texting.own.send(line, notice, told)
 
-    def _changed(self, call_id: str) -> None:
+    def _changed(self, legs: Legs) -> None:
         """Tell the watchers of a call's lines that its state or its lines have changed."""
-        call = self.live_calls.by_id[call_id]
-        if call.parties.grown or self.node is not None:  # other nodes hear of each change
-            self.live_calls.changed(call)
+        if legs.parties.grown or self.node is not None:  # other nodes hear of each change
+            self.live_calls.changed(self.live_calls.by_id[legs.id])
         if self.watchers.of_watched:
-            self._tell_watchers(call)
-        if self.publisher.is_watching_calls:
-            self.publisher.call_changed(call)
+            self._tell_watchers(legs.parties)
+        if self.publisher.watchers["calls"]:
+            self.publisher.call_changed(self.live_calls.by_id[legs.id])
 
-    def _tell_watchers(self, call: Call) -> None:
-        if self.watchers.calls_changed(call.parties.line_ids, self._loop.time()):
+    def _tell_watchers(self, parties: Parties) -> None:
+        if self.watchers.calls_changed(parties.line_ids, self._loop.time()):
             self.endpoint.drain()
 
     def _ended(self, call: Call, end: Ending) -> None:
@@ -374,7 +375,7 @@ class Switch:
         if self.recorder is not None:
             self.recorder.end(call.id, record.calling, record.called)
         if self.watchers.of_watched:
-            self._tell_watchers(call)
+            self._tell_watchers(call.parties)
         self._log.info(
             "call ended",
             call=call.id,

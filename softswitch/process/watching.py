@@ -57,7 +57,7 @@ class Publisher:
         wall_seconds: Callable[[], float],
     ) -> None:
         self.hub = hub
-        self._watchers = hub.watchers
+        self.watchers = hub.watchers
         self._directory = directory
         self._registrar = registrar
         self._trunk_monitor = trunk_monitor
@@ -72,24 +72,19 @@ class Publisher:
             }
         )
 
-    @property
-    def is_watching_calls(self) -> bool:
-        """True if somebody wants to hear of calls."""
-        return bool(self._watchers["calls"])
-
     def call_changed(self, call: Call) -> None:
         """A call rings, was answered, or has another person on one of its sides."""
-        if self._watchers["calls"]:
+        if self.watchers["calls"]:
             self.hub.changed("calls", call.id, call_row(call))
 
     def call_ended(self, call: Call) -> None:
         """A call is over and settled."""
-        if self._watchers["calls"]:
+        if self.watchers["calls"]:
             self.hub.gone("calls", call.id)
 
     def phones_changed(self, login: str) -> None:
         """Phones of a line registered or went away."""
-        if not self._watchers["registrations"]:
+        if not self.watchers["registrations"]:
             return
         phones = self._phones(login)
         if phones:
@@ -99,37 +94,37 @@ class Publisher:
 
     def trunk_changed(self, trunk: Trunk) -> None:
         """A trunk came up or went down."""
-        if self._watchers["trunks"]:
+        if self.watchers["trunks"]:
             self.hub.changed("trunks", trunk.name, self._trunk_row(trunk))
 
     def trunks_changed(self) -> None:
         """An operator changed trunks."""
-        if self._watchers["trunks"]:
+        if self.watchers["trunks"]:
             for trunk in self._directory.trunks():
                 self.hub.changed("trunks", trunk.name, self._trunk_row(trunk))
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """The money or services of accounts changed: their balance must be read again."""
-        if self._watchers["balances"]:
+        if self.watchers["balances"]:
             for account in accounts:
                 self.hub.changed("balances", account, {"account": account})
 
     def settled(self, cdr: Cdr) -> None:
         """A leg was settled."""
-        if cdr.account is not None and cdr.price_micros and self._watchers["balances"]:
+        if cdr.account is not None and cdr.price_micros and self.watchers["balances"]:
             charged = format_amount(cdr.price_micros)
             row: Row = {"account": cdr.account, "call": cdr.call_id, "charged": charged}
             self.hub.changed("balances", cdr.account, row)
 
     def mail_left(self, queued: Queued, outcome: str) -> None:
         """A notice was sent by mail, or its delivery failed."""
-        if self._watchers["notices"]:
+        if self.watchers["notices"]:
             row: Row = {"id": queued.id, "to": queued.mail.to, "outcome": outcome}
             self.hub.changed("notices", queued.id, row | {"subject": queued.mail.subject})
 
     def text_moved(self, stored: StoredText, state: State) -> None:
         """A text was stored, delivered, or has failed."""
-        if not self._watchers["texts"]:
+        if not self.watchers["texts"]:
             return
         text = stored.text
         lines = [self._directory.line(key) for key in (text.from_line, text.to_line) if key]
@@ -147,7 +142,7 @@ class Publisher:
 
     def figures(self) -> None:
         """Publish the figures; called every few seconds."""
-        if self._watchers["figures"]:
+        if self.watchers["figures"]:
             self.hub.changed("figures", "switch", self._figures())
 
     def _phones(self, login: str) -> list[Row]:

@@ -70,7 +70,7 @@ async def _record(call: Call, line: Line, mailbox: VoiceMailbox) -> int:
     Raises:
         MailboxFull, NoRoom, StoreError: it can't be taken.
     """
-    desk, identity = call.context.features.voicemail, call.caller_identity
+    desk, identity = call.context.features.voicemail, call.identity("a")
     visitor = Visitor(identity.asserted, identity.presented, call.id)
     message = await desk.begin(line, mailbox, visitor)
     recorded: asyncio.Future[Recorded] | None = None

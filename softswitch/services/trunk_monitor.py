@@ -69,8 +69,10 @@ class TrunkMonitor:
 
     def is_down(self, trunk: Trunk) -> bool:
         """True if calls should avoid the trunk."""
+        if self._answers and self._rests(trunk):
+            return True
         health = self._health.get(trunk.id)
-        return self._rests(trunk) or (health is not None and health.state == "down")
+        return health is not None and health.state == "down"
 
     def _rests(self, trunk: Trunk) -> bool:
         answers = self._answers.get(trunk.id)

@@ -214,7 +214,7 @@ def test_keys_without_end_are_not_kept(exchange):
     session = connected(exchange, a)
     (call,) = exchange.switch.calls.values()
     for _ in range(10 * MAX_WAITING):
-        call.info_keys.pass_on("b", RELAY, told("1"))
+        call.legs.keys_in_info().pass_on("b", RELAY, told("1"))
     exchange.run(5.0)
     assert len(b.infos) == MAX_WAITING
     ends(exchange, a, session)

@@ -19,7 +19,6 @@ from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.decisions import Decisions
-from softswitch.admission.numbering import Dialled
 from softswitch.admission.routing import Route, ToLine, ToTrunk
 from softswitch.call.ending import Ending
 from softswitch.trace.log import Log
@@ -37,7 +36,7 @@ _LOST = Ending("restart", 0, 41)
 """The ending of a call whose switch died."""
 _FACTS = attrgetter(
     "call_id", "leg", "direction", "_type", "account", "line", "calling", "called", "_dialled",
-    "_presented", "trunk", "setup_at", "_ringing_at", "_answered_at",
+    "_presented", "trunk", "setup_at", "ringing_at", "answered_at",
 )  # fmt: skip
 """The facts of a record in the order of the first fields of a :class:`Cdr`: read in one step."""
 _make_cdr: Callable[..., Cdr] = Cdr  # mypy can't count what a getter of several attributes gives
@@ -71,8 +70,8 @@ class Record(Struct, eq=False):
     _type: str = "special"
     _presented: str | None = None
     decisions: Decisions = field(default_factory=Decisions)
-    _ringing_at: int | None = None
-    _answered_at: int | None = None
+    ringing_at: int | None = None
+    answered_at: int | None = None
 
     @classmethod
     def of(
@@ -113,9 +112,6 @@ class Record(Struct, eq=False):
                 self.direction = "incoming"
             self.trunk = caller.trunk.name
 
-    def dialled(self, dialled: Dialled) -> None:
-        self.called = dialled.number
-
     def routed(self, direction: str, kind: str) -> None:
         """Note the route of a leg that was added to a call: always a forwarded one."""
         self._type = kind
@@ -124,11 +120,12 @@ class Record(Struct, eq=False):
 
     def priced(self, caller: Caller, priced: PricedRoute) -> None:
         presented, decisions = priced.presented, self.decisions
-        route = presented.route
-        self.account, self.routed_to = priced.account_id, route
+        route = self.routed_to = presented.route
+        self.account = priced.account_id
         self.calling, self._presented = presented.calling, presented.identity.presented
         decisions.shown, decisions.claimed = presented.rule, presented.claimed
-        self.line_ids = (caller.line.id,) if isinstance(caller, LineCaller) else ()
+        if isinstance(caller, LineCaller):
+            self.line_ids = (caller.line.id,)
         if isinstance(route, ToTrunk):
             if route.left:
                 decisions.left = list(route.left)
@@ -144,19 +141,8 @@ class Record(Struct, eq=False):
     # The call's life
 
     def rang(self, now: int) -> None:
-        if self._ringing_at is None:
-            self._ringing_at = now
-
-    def answered(self, now: int) -> None:
-        self._answered_at = now
-
-    @property
-    def answered_at(self) -> int | None:
-        return self._answered_at
-
-    @property
-    def ringing_at(self) -> int | None:
-        return self._ringing_at
+        if self.ringing_at is None:
+            self.ringing_at = now
 
     def draft(self) -> bytes:
         """The CDR as it stands, for the journal of live calls."""
@@ -171,7 +157,7 @@ class Record(Struct, eq=False):
         codec: str | None,
     ) -> Cdr:
         """The CDR, not yet rated. Stamps are epoch milliseconds."""
-        answered_at, ringing_at = self._answered_at, self._ringing_at
+        answered_at, ringing_at = self.answered_at, self.ringing_at
         until = ended_at if answered_at is None else answered_at
         ring_ms = 0 if ringing_at is None else max(0, until - ringing_at)
         return _make_cdr(
@@ -183,7 +169,7 @@ class Record(Struct, eq=False):
             end.cause,
             end.ended_by,
             codec,
-            None if figures is None else media_figures(figures),
+            media_figures(figures),
             sip_call_id=self._sip_call_id,
             answered_by=None if answered_at is None else self.answered_by,
             decisions=self.decisions.encoded(end.rule),

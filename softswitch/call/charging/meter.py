@@ -8,11 +8,13 @@ added by forwarding or transferring the call.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
+from billing.facts.cdr import Cdr
 from billing.stores.group_commit import PATIENCE_SECONDS
 from billing.stores.store import StoreError
 from rtp.figures import SessionFigures
@@ -42,7 +44,8 @@ class Meter(Struct, eq=False):
     _mailbox: Mailbox
     record: Record
     _authorization: Authorization | None = None
-    _extending: bool = False
+    extending: bool = False
+    """True while an extension that was asked for is unanswered."""
     _again_at: float = 0.0
     """The loop's time before which no extension is asked for: the store has just failed."""
     _opened: bool = False
@@ -84,16 +87,17 @@ class Meter(Struct, eq=False):
             InsufficientFunds, AccountBlocked, TooManyCalls, StoreError: nothing was reserved.
         """
         self._priced = priced
-        charging, key = self._charging, self.record.key
+        charging, record = self._charging, self.record
+        key = record.key
         if not charging.admits():
             raise StoreError("the database is away, and another node may take over")
         command = OpenCall(
             key,
             priced.account_id,
             priced.rate,
-            self.record.draft(),
-            self._charging.clock.wall_ms(),
-            self._charging.limits.reservation_seconds,
+            record.draft(),
+            charging.clock.wall_ms(),
+            charging.limits.reservation_seconds,
             priced.packages,
             charging.node,
             priced.most_calls,
@@ -108,16 +112,15 @@ class Meter(Struct, eq=False):
 
     async def answer(self, answered_at: float, wall: int, dialogs: bytes | None = None) -> None:
         """Note the answer. It is on disk before the caller receives the 200."""
-        trunk, answered_by = self.record.trunk, self.record.answered_by
-        cost = self.priced.cost_of(trunk)
-        command = AnswerCall(self.key, wall, trunk, cost, answered_by, dialogs)
+        record, priced = self.record, self.priced
+        cost = priced.cost_of(record.trunk) if priced.costs else None
+        command = AnswerCall(record.key, wall, record.trunk, cost, record.answered_by, dialogs)
         authorization = await self._charging.money.submit(
             command, within_seconds=ANSWER_PATIENCE_SECONDS
         )
         if authorization is not None:
             self._authorization = authorization
-        self.answered_at = answered_at
-        self.record.answered(wall)
+        self.answered_at, record.answered_at = answered_at, wall
 
     def belongs_to(self, mailbox: Mailbox) -> None:
         """Move the meter to another call: an attended transfer joins two."""
@@ -151,11 +154,6 @@ class Meter(Struct, eq=False):
             longest = authorization.paid_seconds
         return NEVER if longest is None else self.answered_at + longest
 
-    @property
-    def extending(self) -> bool:
-        """True while an extension that was asked for is unanswered."""
-        return self._extending
-
     def next_deadline(self) -> float:
         """The loop's time at which to end the call, or to extend before: well before the paid
         seconds are used up, and not while another extension is unanswered."""
@@ -163,14 +161,14 @@ class Meter(Struct, eq=False):
         if authorization is None or answered_at is None or authorization.paid_seconds is None:
             return NEVER
         until = answered_at + authorization.paid_seconds
-        if self._extending or authorization.final:
+        if self.extending or authorization.final:
             return until
         return min(until, max(until - self._charging.limits.extension_lead_seconds, self._again_at))
 
     def extend(self) -> None:
-        if self._extending or self._authorization is None:
+        if self.extending or self._authorization is None:
             return
-        self._extending = True
+        self.extending = True
         future = self._charging.money.submit(
             ExtendCall(
                 self.key, self._charging.clock.wall_ms(), self._charging.limits.reservation_seconds
@@ -180,7 +178,7 @@ class Meter(Struct, eq=False):
         future.add_done_callback(self._on_extended)
 
     def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
-        self._extending = False
+        self.extending = False
         if future.cancelled() or future.exception() is not None:
             self._again_at = self._charging.clock.now() + RETRY_SECONDS
         else:
@@ -197,16 +195,17 @@ class Meter(Struct, eq=False):
 
     # The end
 
-    async def settle(
+    def settle(
         self,
         end: Ending,
         ended_at: float,
         ended_wall: int,
         figures: SessionFigures | None,
         codec: str | None,
-    ) -> None:
+    ) -> Awaitable[Cdr]:
         """Rate the leg and write its CDR."""
-        duration = 0.0 if self.answered_at is None else max(0.0, ended_at - self.answered_at)
-        self._charging.money.holders.pop(self.key, None)
-        cdr = self.record.cdr(end, ended_wall, round(duration * 1000), figures, codec)
-        await self._charging.desk.settle(cdr, opened=self._opened)
+        charging, record, answered_at = self._charging, self.record, self.answered_at
+        talk_ms = 0 if answered_at is None else max(0, round((ended_at - answered_at) * 1000))
+        charging.money.holders.pop(record.key, None)
+        cdr = record.cdr(end, ended_wall, talk_ms, figures, codec)
+        return charging.desk.settle(cdr, opened=self._opened)

@@ -9,7 +9,6 @@ or there is still time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -66,30 +65,26 @@ class MoneyWarnings(Struct, eq=False):
         end = NEVER if meter.extending else meter.ends_at()
         if end == NEVER:
             return NEVER
-        longest = next(self._waiting(meter, end), None)
-        if longest is None:
+        for seconds in self._seconds:
+            if self._is_ahead(seconds, meter, end):
+                break
+        else:
             return NEVER
-        due_at = end - longest
-        if not self._asked:
-            return due_at  # as nearly always
-        asked = self._asked.get(meter.key)
+        due_at = end - seconds
+        asked = self._asked.get(meter.key) if self._asked else None
         if asked is None:
-            return due_at
+            return due_at  # as nearly always
         asked_at, paid = asked
         got_nothing = paid == meter.paid_seconds and not meter.wants_balance
         return max(due_at, asked_at + ASK_AGAIN_SECONDS) if got_nothing else due_at
 
-    def _waiting(self, meter: Meter, end: float) -> Iterator[int]:
-        """The warnings that this end of the money has not had, and for which the call was long
-        enough; the longest first."""
-        if meter.answered_at is None:
-            return
-        talk, given = end - meter.answered_at, self._given
-        for seconds in self._seconds:
-            if seconds < talk and not (
-                given and abs(end - given.get((meter.key, seconds), 0.0)) <= SAME_END_SECONDS
-            ):
-                yield seconds
+    def _is_ahead(self, seconds: int, meter: Meter, end: float) -> bool:
+        """True for a warning that this end of the money has not had, and for which the call is long
+        enough."""
+        answered_at, given = meter.answered_at, self._given
+        if answered_at is None or seconds >= end - answered_at:
+            return False
+        return not given or abs(end - given.get((meter.key, seconds), 0.0)) > SAME_END_SECONDS
 
     def _warn(self, meter: Meter, now: float) -> None:
         if not meter.wants_balance:
@@ -97,7 +92,11 @@ class MoneyWarnings(Struct, eq=False):
             meter.extend()
             return
         end = meter.ends_at()
-        due = [seconds for seconds in self._waiting(meter, end) if now >= end - seconds]
+        due = [
+            seconds
+            for seconds in self._seconds
+            if now >= end - seconds and self._is_ahead(seconds, meter, end)
+        ]
         for seconds in due:
             self._given[meter.key, seconds] = end
         payer = self._payer(meter)

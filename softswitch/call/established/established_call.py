@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from msgspec import Struct, structs
 
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     from softswitch.call.established.transfer import Transfer
     from softswitch.call.ivr.service_leg import ServiceLeg
     from softswitch.call.legs import Legs
-    from softswitch.call.media.call_recording import CallRecording
-    from softswitch.call.media.info_keys import InfoKeys
 
 FIGURES_SECONDS = 1.0
 """The timeout for the worker's report of the caller's last packet, at the end of a call."""
@@ -88,20 +85,27 @@ _OF_EVERY_CALL = (
 """Letters that mean the same whether a service or another party talks with the caller."""
 
 
+class EstablishedHost(Protocol):
+    """The call that is established, as far as it makes parts that hardly any call needs."""
+
+    @property
+    def service_leg(self) -> ServiceLeg:
+        """The switch itself as a party of the call."""
+
+    def compose_transfer(self) -> Transfer:
+        """Make the call's transfers."""
+
+
 class EstablishedCall(Struct, eq=False):
     """Runs one answered call.
 
     Args:
-        make_transfer: called when the first transfer is asked for.
         max_duration_seconds: the longest call.
     """
 
     _legs: Legs
-    info_keys: InfoKeys
-    recording: CallRecording
+    _host: EstablishedHost
     renegotiation: Renegotiation
-    service_leg: ServiceLeg
-    _make_transfer: Callable[[], Transfer]
     _warnings: MoneyWarnings
     _max_duration_seconds: float
     transfer: Transfer | None = None
@@ -150,13 +154,13 @@ class EstablishedCall(Struct, eq=False):
     def _transfers(self) -> Transfer:
         """The call's transfers, made when they are first needed."""
         if self.transfer is None:
-            self.transfer = self._make_transfer()
+            self.transfer = self._host.compose_transfer()
         return self.transfer
 
     def stop(self, now: float) -> None:
         """The call ends: so do its service, a transfer and an exchange that is under way."""
         if self._legs.served:
-            self.service_leg.stop()
+            self._host.service_leg.stop()
         if self.transfer is not None:
             self.transfer.stop(now)
         self.renegotiation.stop(now)
@@ -223,7 +227,7 @@ class EstablishedCall(Struct, eq=False):
             await self._transfers().connect(letter)
             return None
         if self._legs.served and not isinstance(letter, _OF_EVERY_CALL):
-            return self.service_leg.hear(letter)
+            return self._host.service_leg.hear(letter)
         legs = self._legs
         match letter:
             case sip_events.HungUp(session) | sip_events.Cancelled(session):
@@ -292,9 +296,9 @@ class EstablishedCall(Struct, eq=False):
                 case sip_events.InfoReceived(session, request):
                     self._pass_info(session, request)
                 case sip_events.InfoAnswered(session, status):
-                    self.info_keys.answered(session, status)
+                    self._legs.keys_in_info().answered(session, status)
                 case Digit():
-                    self.info_keys.heard(letter)
+                    self._legs.keys_in_info().heard(letter)
                 case _:
                     assert_never(letter)
         except (ParseError, SipError) as error:
@@ -322,11 +326,13 @@ class EstablishedCall(Struct, eq=False):
         content_type, side = request.content_type or "", legs.side_of(session)
         key = key_in(content_type, request.body)
         legs.take_info(side)
-        self.info_keys.follow()
+        legs.follow_keys()
         if key is not None and legs.media.press(side, key):
             return
         if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
-            self.info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
+            self._legs.keys_in_info().pass_on(
+                other(side), content_type.encode("ascii"), request.body
+            )
 
     async def _give_back(self, given: Given) -> None:
         """A leg came from another call after the transfer was given up: it ends, and is paid."""

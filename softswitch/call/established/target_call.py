@@ -149,7 +149,10 @@ class TargetCall:
         self._side, self.person = side, person
         try:
             self._meter = await legs.payers.add(payer, digits, person)
-            attempts = await self._dialer.attempts(self._meter.priced, legs.id, legs.request)
+            presented = self._meter.priced.presented
+            attempts = await self._dialer.attempts(
+                presented.route, presented.identity, legs.id, legs.request
+            )
         except Refusal as refusal:
             return refusal
         except (BillingError, StoreError) as error:

@@ -50,8 +50,6 @@ class InfoKeys(Struct, eq=False):
         if media is None or legs.answered_at is None or legs.served:
             self._listens = _NO_SIDES  # a service listens by itself
             return
-        if not self._listens and not media.may_send_info:
-            return  # as nearly always
         a, b = media.sends_info("a"), media.sends_info("b")
         wanted: dict[Side, bool] = {}
         if a != b:

@@ -7,8 +7,6 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import structs
-
 from sip.credentials import Credentials
 from sip.fields import Fields
 from sip.flow import Flow
@@ -16,10 +14,10 @@ from sip.geolocation import Location, location_of
 from sip.user_agent import Invitation
 from softswitch.admission.call_signer import CallSigner
 from softswitch.admission.caller_id import (
+    WITHHELD,
     Identity,
     asserting_fields,
     from_field,
-    privacy_fields,
 )
 from softswitch.admission.routing import Route, ToLine, ToService, ToTrunk
 from softswitch.call.ringing.forking import Attempt, PhoneRinger
@@ -29,7 +27,6 @@ from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
     from sip.message import Request
-    from softswitch.admission.credit import PricedRoute
     from softswitch.call.ringing.app_waker import AppWaker
     from softswitch.call.settings import Limits
     from softswitch.voicemail.desk import VoicemailDesk
@@ -102,15 +99,17 @@ class Dialer:
 
     def attempts(
         self,
-        priced: PricedRoute,
+        destination: Route,
+        identity: Identity,
         call_id: str,
         request: Request,
         extra: Fields = (),
         hops: int = 1,
     ) -> Awaitable[list[Attempt]]:
-        """The attempts for a priced leg, in order.
+        """The attempts of a leg, in order.
 
         Args:
+            identity: the caller id that the called side sees.
             call_id: of our call, for the log.
             extra: further fields of the INVITEs.
             hops: how many the call has made inside the switch, this one included.
@@ -118,20 +117,8 @@ class Dialer:
         Raises:
             Refusal: 503, no trunk can be reached; 483, too many hops.
         """
-        presented = priced.presented
-        return self.ring(presented.route, presented.identity, call_id, request, extra, hops)
-
-    async def ring(
-        self,
-        destination: Route,
-        identity: Identity,
-        call_id: str,
-        request: Request,
-        extra: Fields = (),
-        hops: int = 1,
-    ) -> list[Attempt]:
-        """As :meth:`attempts`, with the caller id `identity`."""
-        extra = (*privacy_fields(identity), *extra)
+        if identity.presented is None:
+            extra = (*WITHHELD, *extra)
         forwards = request.max_forwards
         left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
         if left < 0:
@@ -142,9 +129,9 @@ class Dialer:
             return self._ring_line(destination, identity, call_id, left, extra)
         # The caller's location goes to emergency services alone.
         location = location_of(request) if destination.emergency else NOWHERE
-        return await self._ring_trunks(destination, identity, left, extra, location)
+        return self._ring_trunks(destination, identity, left, extra, location)
 
-    def _ring_line(
+    async def _ring_line(
         self,
         destination: ToLine,
         identity: Identity,
@@ -201,26 +188,36 @@ class Dialer:
         location: Location,
     ) -> list[Attempt]:
         attempts = []
+        limits, number = self._limits, destination.number
         from_ = from_field(identity, self._domain)
         for trunk in destination.trunks:
             for flow in await self._flows.find(trunk):
-                trusts, fields = partial(self.trusts, trunk), extra
+                fields = extra
                 if trunk.trusted:
                     fields = (*asserting_fields(identity, self._domain), *extra)
                 if location.fields:
                     fields = (*fields, *location.fields)
                 if trunk.stir != "off" and self._signer is not None:
-                    fields = (*fields, *self._signer.fields(identity, destination.number))
-                invitation = _trunk_invitation(
-                    trunk, flow, destination.number, from_, left, fields, trusts
+                    fields = (*fields, *self._signer.fields(identity, number))
+                target = trunk.request_uri(number)
+                invitation = Invitation(
+                    flow,
+                    target,
+                    from_,
+                    b"<%s>" % target,
+                    left,
+                    fields,
+                    credentials=credentials_of(trunk),
+                    pinned=trunk.contact == "source",
+                    follows_private=trunk.contact == "contact",
+                    trusts=partial(self.trusts, trunk),
+                    parts=location.parts,
                 )
-                if location.parts:
-                    invitation = structs.replace(invitation, parts=location.parts)
                 attempts.append(
                     Attempt(
                         (invitation,),
-                        self._limits.no_answer_seconds,
-                        self._limits.trunk_failover_seconds,
+                        limits.no_answer_seconds,
+                        limits.trunk_failover_seconds,
                         trunk,
                         on_answer=self._on_trunk_answer,
                     )
@@ -235,27 +232,3 @@ def credentials_of(trunk: Trunk) -> Credentials | None:
     if trunk.username is None:
         return None
     return Credentials(trunk.username, trunk.password or "")
-
-
-def _trunk_invitation(
-    trunk: Trunk,
-    flow: Flow,
-    number: str,
-    from_: bytes,
-    max_forwards: int,
-    extra: Fields,
-    trusts: Callable[[Flow], bool],
-) -> Invitation:
-    target = trunk.request_uri(number)
-    return Invitation(
-        flow,
-        target,
-        from_,
-        b"<" + target + b">",
-        max_forwards,
-        extra,
-        credentials=credentials_of(trunk),
-        pinned=trunk.contact == "source",
-        follows_private=trunk.contact == "contact",
-        trusts=trusts,
-    )

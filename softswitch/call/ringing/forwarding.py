@@ -146,7 +146,10 @@ class Forwarding(Struct, eq=False):
         diversion = Diversion(line.number, status)
         fields = diversion.fields(meter.record.called, self._domain)
         hops = 1 + len(self._lines)
-        return await self._dialer.attempts(meter.priced, legs.id, legs.request, fields, hops)
+        presented = meter.priced.presented
+        return await self._dialer.attempts(
+            presented.route, presented.identity, legs.id, legs.request, fields, hops
+        )
 
 
 def _numbers(redirection: Response) -> list[str]:

@@ -142,7 +142,7 @@ class RentedTargets:
         else:
             route = self._to_server(target.value)
         fields = Diversion(self._number, REACHED_BY).fields(route.number, self._domain)
-        rung = await self._dialer.ring(
+        rung = await self._dialer.attempts(
             route, legs.identity("a"), legs.id, legs.request, fields, OWN_HOPS
         )
         at_once = max(len(attempt.invitations) for attempt in rung)

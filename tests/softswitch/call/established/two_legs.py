@@ -33,7 +33,6 @@ from softswitch.call.live_calls import LiveCalls
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_relay import CallRelay
-from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.media.media import CallMedia
 from softswitch.call.parties import Parties, Party
@@ -200,8 +199,8 @@ class Network:
             relay=relay,
             security=security,
             news=CallNews(lambda *_: None, lambda *_: None, lambda *_: None),
+            log=self.quiet,
         )
-        legs.info_keys = InfoKeys(legs, self.quiet)
         legs.recording = CallRecording(legs, None, self.quiet)
         leg.report_to(legs)
         relay.begin(legs, security.secure(leg, line))

@@ -89,6 +89,10 @@ class Session(Struct, eq=False):
     referral: Referral | None = None
     update: ServerTransaction | None = None
     """An UPDATE whose offer the owner hasn't answered yet."""
+    has_acknowledged: bool = False
+    """The peer has acknowledged a 2xx of ours."""
+    tells_ack: bool = True
+    """False: the owner isn't told of an ACK that carries no answer, for nothing waits for it."""
     _deferred_bye: Fields | None = None
 
     # Commands: the called side
@@ -349,9 +353,10 @@ class Session(Struct, eq=False):
         if request.cseq.number != incoming.request.cseq.number:
             return
         incoming.acknowledged()
+        self.has_acknowledged = True
         if not incoming.offered:
             self.agreed(self.local_description, request.description)
-        if not self._send_deferred_bye(now):
+        if not self._send_deferred_bye(now) and (self.tells_ack or not incoming.offered):
             self.tell(Acknowledged(self, request))
 
     def trusts(self, flow: Flow) -> bool:

@@ -36,6 +36,8 @@ MAX_DIALLED_LENGTH = 64
 MAX_E164_DIGITS = 15
 """ITU-T E.164 section 6.2.1."""
 
+CACHED_NUMBERS = 4096
+"""The numbers whose reading is remembered; half a megabyte at most."""
 MIN_SUBSCRIBER_DIGITS = 3
 """Fewer digits after the country code are a number still being dialled."""
 
@@ -182,6 +184,11 @@ class NumberPlan:
             if region != self.country
             and (other := region_metadata(region, metadata.country_code)) is not None
         )
+        # The same numbers are dialled again and again, and their patterns are long.
+        self.type_of = lru_cache(maxsize=CACHED_NUMBERS)(self._type_of)
+        """The CDR type of a number as seen from this plan's country. Emergency numbers and codes
+        are special, as are free-phone and premium numbers."""
+        self._read_international = lru_cache(maxsize=CACHED_NUMBERS)(self._international)
 
     @property
     def emergency_number(self) -> str:
@@ -208,14 +215,12 @@ class NumberPlan:
             if digits in self._emergency:
                 return Dialled("emergency", digits)
         if digits[0] == "+":
-            return Dialled("e164", self._international(digits[1:]))
+            return self._read_international(digits[1:])
         if is_line("+" + digits):
             return Dialled("e164", "+" + digits)
         return Dialled("e164", self._without_plus(digits))
 
-    def type_of(self, number: str) -> NumberType:
-        """The CDR type of a number as seen from this plan's country. Emergency numbers and codes
-        are special, as are free-phone and premium numbers."""
+    def _type_of(self, number: str) -> NumberType:
         if number[:1] != "+":
             return "special"
         if not number.startswith(self.country_code, 1):
@@ -247,7 +252,7 @@ class NumberPlan:
             return False
         return self._is_main or self._own_region.claims(national)
 
-    def _international(self, digits: str) -> str:
+    def _international(self, digits: str) -> Dialled:
         if len(digits) > MAX_E164_DIGITS:
             raise NumberError(404, "a number has at most 15 digits (E.164)")
         country_code = _country_code_in(digits[:3])
@@ -257,12 +262,12 @@ class NumberPlan:
             raise NumberError(404, "no country has this country code")
         if len(digits) - len(country_code) < MIN_SUBSCRIBER_DIGITS:
             raise NumberError(484, "digits are missing")
-        return "+" + digits
+        return Dialled("e164", "+" + digits)
 
     def _without_plus(self, digits: str) -> str:
         prefix = self._international_prefix.match(digits)
         if prefix is not None:
-            return self._international(digits[prefix.end() :])
+            return self._international(digits[prefix.end() :]).number
         national = self._after_national_prefix(digits)
         if national is None:
             national = self._own_digits(digits)

@@ -90,12 +90,10 @@ class Call:
         """Tells the call something; its own task handles it."""
         self.now = clock.now
         """Monotonic seconds."""
-        line, party = (
-            (caller.line, caller.line) if isinstance(caller, LineCaller) else (None, caller.trunk)
-        )
+        party = caller.line if isinstance(caller, LineCaller) else caller.trunk
         if session is not None:
             context.security.secure(session, party)
-        self.parties = Parties(Party(session, line))
+        self.parties = Parties(Party(session, party if isinstance(party, Line) else None))
         self.payers = Payers.of(
             request, record, mailbox, context.charging, context.admission, live_calls
         )
@@ -152,13 +150,9 @@ class Call:
     def service_leg(self) -> ServiceLeg:
         """The switch itself as a party of the call."""
         if self._service_leg is None:
-            context = self.context
+            announcer, log = self.context.features.announcer, self.context.log
             self._service_leg = ServiceLeg(
-                self.legs,
-                self.early_media,
-                self.recording,
-                context.features.announcer,
-                context.log,
+                self.legs, self.early_media, self.recording, announcer, log
             )
         return self._service_leg
 
@@ -277,12 +271,8 @@ class Call:
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
-        del (
-            priced,
-            presented,
-            attempts,
-            outcome,
-        )  # invitations and messages, not kept while the parties talk
+        # Invitations and messages are not kept while the parties talk.
+        del priced, presented, attempts, outcome
         return await self.talk()
 
     def talk(self) -> Awaitable[Ending]:
@@ -424,12 +414,14 @@ class Call:
         self.accept_caller(media.describe("a", heard, answering=answering, wide=True, fax=True))
         unsettled = early_media.settled is not None and answering is not early_media.settled
         established, offer = self._establish(), early_media.offer
+        recording = self.legs.recording
         established.renegotiation.begin(
             offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
         )
         if winner.picked_up:
             pick_up.answer(self.legs, established.renegotiation, offer, winner.session)
-        self.recording.follow()
+        if recording is not None:
+            recording.follow()
         self.legs.follow_keys()
         self.legs.drain()
         compact(self.request)

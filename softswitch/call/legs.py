@@ -177,8 +177,8 @@ class Legs(Struct, eq=False, kw_only=True):
         """Teach the relay the offer or answer of a leg."""
         leg, media = self.parties.leg(side), self.relay.media
         assert media is not None
-        media.takes_info(side, RELAY_TYPE in leg.peer.info_types)
-        media.learn(side, heard, leg.dialog.flow.peer[0])
+        peer = leg.peer
+        media.learn(side, heard, leg.dialog.flow.peer[0], RELAY_TYPE in peer.info_types)
         if self.hold_music is not None:
             self.hold_music.heard(side, heard)
         if self.answered_at is not None:

@@ -34,8 +34,13 @@ class Histogram:
         self.total: float = 0
         """The sum of all values."""
 
-    def add(self, value: float, times: int = 1) -> None:
+    def add(self, value: float) -> None:
         """Count a value."""
+        self._counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def add_many(self, value: float, times: int) -> None:
+        """Count a value that came so many times."""
         self._counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
@@ -60,7 +65,7 @@ class Minute:
 class TrunkFigures:
     """Counters of one trunk since the start, and its last minutes."""
 
-    __slots__ = ("minutes", "post_dial", "statuses", "talk_ms")
+    __slots__ = ("_minute", "minutes", "post_dial", "statuses", "talk_ms")
 
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
@@ -68,13 +73,24 @@ class TrunkFigures:
         self.talk_ms = 0
         self.post_dial = Histogram(POST_DIAL_MS)
         self.minutes: deque[Minute] = deque(maxlen=WINDOW_MINUTES)
+        self._minute = Minute(0)
+        """The last of them."""
 
     def minute(self, now: int) -> Minute:
         """The minute that holds `now`, in epoch milliseconds."""
-        at, minutes = now // MINUTE_MS, self.minutes
-        if not minutes or minutes[-1].at < at:
-            minutes.append(Minute(at))
-        return minutes[-1]
+        at, minute = now // MINUTE_MS, self._minute
+        if minute.at < at:
+            minute = self._minute = Minute(at)
+            self.minutes.append(minute)
+        return minute
+
+
+class TrunkTable(dict[str, TrunkFigures]):
+    """The figures of trunks by their names, made when a trunk is first asked for."""
+
+    def __missing__(self, name: str) -> TrunkFigures:
+        made = self[name] = TrunkFigures()
+        return made
 
 
 @dataclass(slots=True)
@@ -87,8 +103,7 @@ class Figures:
     """The count of refusals by the code of the rule."""
     texts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Texts that came into a state, by kind and state."""
-    trunks: dict[str, TrunkFigures] = field(default_factory=dict)
-    """By the trunk's name."""
+    trunks: TrunkTable = field(default_factory=TrunkTable)
     caller_mos: Counter[int | None] = field(default_factory=Counter)
     """Settled legs by the MOS, in hundredths, of the sound from the caller; None: no sound came."""
     callee_mos: Counter[int | None] = field(default_factory=Counter)
@@ -115,11 +130,12 @@ class Figures:
             self.refusals[code] += 1
         for name, trunk_status in tried.tried:
             if name != PHONES:
-                trunk = self._trunk(name)
+                trunk = self.trunks[name]
                 trunk.statuses[trunk_status] += 1
                 minute = trunk.minute(now)
                 minute.attempts += 1
-                minute.answers += trunk_status == ANSWERED
+                if trunk_status == ANSWERED:
+                    minute.answers += 1
 
     def settled(self, cdr: Cdr) -> None:
         """A leg is settled: its sound, and its trunk's talk time and post-dial delay are known."""
@@ -132,7 +148,7 @@ class Figures:
                 self.one_way += 1
         if cdr.trunk is None or cdr.direction == "incoming":
             return
-        trunk, talk_ms = self._trunk(cdr.trunk), cdr.duration_ms
+        trunk, talk_ms = self.trunks[cdr.trunk], cdr.duration_ms
         minute = trunk.minute(cdr.ended_at)
         trunk.talk_ms += talk_ms
         minute.talk_ms += talk_ms
@@ -147,12 +163,6 @@ class Figures:
         """The event loop ran a due timer this much too late."""
         self.lag.add(max(0.0, lag_ms))
         self.worst_lag_ms = max(self.worst_lag_ms, lag_ms)
-
-    def _trunk(self, name: str) -> TrunkFigures:
-        trunk = self.trunks.get(name)
-        if trunk is None:
-            trunk = self.trunks[name] = TrunkFigures()
-        return trunk
 
     def trunk_rows(self, now: int) -> list[Row]:
         """ASR in percent, ACD and PDD in seconds of each trunk that had calls in the window."""

@@ -305,13 +305,12 @@ async def _media(call: Call) -> Row | None:
             told = await session.figures()
     except (TimeoutError, MediaError):
         return None
-    figures = media_figures(told)
-    if told is None or figures is None:
+    if told is None:
         return None
     sources = {"sources": _sources(session.latched), "elsewhere": _sources(session.elsewhere)}
     fax = {"fax_packets": {"caller": told.a.fax_packets, "callee": told.b.fax_packets}}
     shown = fax if call.codec == FAX_CODEC else {}
-    return media_row(figures) | {"tier": session.tier} | sources | shown
+    return media_row(media_figures(told)) | {"tier": session.tier} | sources | shown
 
 
 def _sources(addresses: Mapping[Side, tuple[str, int]]) -> dict[str, str]:

@@ -174,7 +174,7 @@ class SwitchCollector(Collector):
             histogram = Histogram(MOS_HUNDREDTHS)
             for hundredths, legs in counts.items():
                 if hundredths is not None:
-                    histogram.add(hundredths, legs)
+                    histogram.add_many(hundredths, legs)
             add_histogram(mos, (side,), histogram, 100)
         yield mos
         yield counter("one_way_legs", "Settled legs of which a side wasn't heard.", figures.one_way)

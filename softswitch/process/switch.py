@@ -390,7 +390,8 @@ class Switch:
         """A leg's settlement is on disk."""
         self._journal(cdr)
         self.figures.settled(cdr)
-        self.publisher.settled(cdr)
+        if self.publisher.watchers["balances"]:
+            self.publisher.settled(cdr)
         self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
         if self.node is not None:
             self.node.spent(cdr)

@@ -111,7 +111,7 @@ class Publisher:
 
     def settled(self, cdr: Cdr) -> None:
         """A leg was settled."""
-        if cdr.account is not None and cdr.price_micros and self.watchers["balances"]:
+        if cdr.account is not None and cdr.price_micros:
             charged = format_amount(cdr.price_micros)
             row: Row = {"account": cdr.account, "call": cdr.call_id, "charged": charged}
             self.hub.changed("balances", cdr.account, row)

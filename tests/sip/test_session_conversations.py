@@ -38,6 +38,22 @@ def test_a_call_from_invite_to_bye():
     assert left(talk) == (0, 0)
 
 
+@pytest.mark.parametrize(("offer", "told"), [(OFFER, []), (b"", ["Acknowledged"])])
+def test_an_owner_that_waits_for_no_ack_hears_only_of_one_that_may_carry_an_answer(offer, told):
+    talk = Conversation()
+    a = talk.call(offer)
+    b = talk.take()
+    b.tells_ack = False
+    b.accept(ANSWER, talk.now)
+    talk.run(1.0)
+    if not offer:
+        assert not b.has_acknowledged
+        a.acknowledge(ANSWER, talk.now)
+        talk.run(1.0)
+    assert b.has_acknowledged and not b.waits_for_ack
+    assert talk.told(BOB) == ["Received", *told]
+
+
 def test_over_tcp_nothing_is_repeated_and_nothing_lingers():
     talk = Conversation("tcp")
     a, _ = talk.established()

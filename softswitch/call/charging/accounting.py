@@ -169,17 +169,15 @@ class Record(Struct, eq=False):
             end.cause,
             end.ended_by,
             codec,
-            media_figures(figures),
+            None if figures is None else media_figures(figures),
             sip_call_id=self._sip_call_id,
             answered_by=None if answered_at is None else self.answered_by,
             decisions=self.decisions.encoded(end.rule),
         )
 
 
-def media_figures(figures: SessionFigures | None) -> MediaFigures | None:
+def media_figures(figures: SessionFigures) -> MediaFigures:
     """The relay's counters in the form that the CDR keeps."""
-    if figures is None:
-        return None
     return MediaFigures(_side(figures.a), _side(figures.b))
 
 

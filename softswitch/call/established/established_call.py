@@ -72,8 +72,6 @@ _OF_A_PEER = (
     sip_events.Referred,
 )
 """Requests and responses of a leg that has the answer."""
-_OF_PLAIN_CALLS = (sip_events.Acknowledged, sip_events.HungUp)
-"""Letters that every call receives after the answer."""
 _OF_EVERY_CALL = (
     sip_events.Refreshed,
     PaidTimeChanged,
@@ -111,7 +109,7 @@ class EstablishedCall(Struct, eq=False):
     transfer: Transfer | None = None
     """None until the first is asked for."""
     _caller_heard: bool = False
-    """The caller has sent anything since our 200: an ACK, or another request."""
+    """The caller has sent a request since our 200, beside the ACK."""
 
     async def run(self) -> Ending:
         """Until a party hangs up, the money is used up, or anything else ends the call."""
@@ -121,17 +119,14 @@ class EstablishedCall(Struct, eq=False):
         money_at = self._money_at()
         while True:
             transfer = self.transfer
-            deadline = min(
-                cap,
-                money_at,
-                self.renegotiation.retry_at,
-                cap if transfer is None else transfer.until,
-            )
+            deadline = min(cap, money_at, self.renegotiation.retry_at)
+            if transfer is not None:
+                deadline = min(deadline, transfer.until)
             letter = await legs.mailbox.next(deadline)
             ended = None
             if letter is not None:
-                if transfer is None and not legs.served and isinstance(letter, _OF_PLAIN_CALLS):
-                    ended = self._hear_plainly(letter)
+                if isinstance(letter, sip_events.HungUp) and transfer is None and not legs.served:
+                    ended = hung_up(legs, letter)  # what every call hears needs no coroutine
                 else:
                     ended = await self._hear(letter)
                 if ended is not None and self._never_heard(letter):
@@ -182,9 +177,9 @@ class EstablishedCall(Struct, eq=False):
     def _never_heard(self, letter: Letter) -> bool:
         """True if a letter ends the leg of a caller that never acknowledged our 200, by a CANCEL
         that crossed it, or after 64*T1 without an ACK."""
-        if self._caller_heard:
-            return False  # as in nearly every call
         caller = self._legs.parties.a.leg
+        if self._caller_heard or caller is None or caller.has_acknowledged:
+            return False  # as in nearly every call
         match letter:
             case sip_events.Cancelled(session):
                 return session is caller
@@ -207,15 +202,6 @@ class EstablishedCall(Struct, eq=False):
         if last is None:
             return answered_at
         return min(now, max(answered_at, now - (legs.clock.wall_ms() - last) / 1000))
-
-    def _hear_plainly(self, letter: sip_events.Acknowledged | sip_events.HungUp) -> Ending | None:
-        """As :meth:`_hear`, without a coroutine: what each call hears, while its two parties alone
-        take part."""
-        if isinstance(letter, sip_events.HungUp):
-            return hung_up(self._legs, letter)
-        if not self._caller_heard:
-            self._caller_heard = letter.session is self._legs.parties.a.leg
-        return self._hear_of_sound(letter)
 
     async def _hear(self, letter: Letter) -> Ending | None:
         transfer = self.transfer

@@ -228,6 +228,9 @@ class Renegotiation(Struct, eq=False):
             self.align("b", now)
         elif unsettled:
             self._state = Due("a")
+        caller = self._legs.parties.a.leg
+        if caller is not None:
+            caller.tells_ack = not isinstance(self._state, Quiet)
 
     def ask(self, offerer: Offerer, body: bytes, now: float) -> None:
         """Pass an offer to the other leg; without one that leg is asked for an offer."""
@@ -252,8 +255,7 @@ class Renegotiation(Struct, eq=False):
             ParseError, SipError: the answer that it owes is missing or can't be used, so that the
                 legs do not know how to talk to each other.
         """
-        if not isinstance(self._state, Quiet):  # as in nearly every call: no 2xx owed an answer
-            self._step(Acknowledged(session, body), now)
+        self._step(Acknowledged(session, body), now)
 
     def align(self, side: Side, now: float, *, onward: bool = False) -> None:
         """Offer to one leg the description of the other, without hold: they have not met before.
@@ -338,7 +340,7 @@ class Renegotiation(Struct, eq=False):
             peer.reinvite(ours, now)
         except Glare:
             if peer.waits_for_ack:  # the ACK comes in a moment
-                self._state = Deferred(offerer, body)
+                self._state, peer.tells_ack = Deferred(offerer, body), True
             else:
                 offerer.reject(491, now)
         except SipError as error:

@@ -36,7 +36,9 @@ class CallRecording(Struct, eq=False):
 
     def follow(self) -> None:
         """Begin or end, if need be, after a side has changed hands."""
-        line = self._wanted_by()
+        parties = self._legs.parties
+        a, b = parties.a.line, parties.b.line
+        line = a if a is not None and a.record else b if b is not None and b.record else None
         if line is not None and self._task is None:
             self._ending = False
             self._task = self._legs.clock.loop.create_task(self._record(line))
@@ -51,13 +53,6 @@ class CallRecording(Struct, eq=False):
         if self._id is not None and media is not None:
             media.session.stop_recording(self._id)
             self._id = None
-
-    def _wanted_by(self) -> Line | None:
-        parties = self._legs.parties
-        a, b = parties.a.line, parties.b.line
-        if a is not None and a.record:
-            return a
-        return b if b is not None and b.record else None
 
     async def _record(self, line: Line) -> None:
         legs, desk, task = self._legs, self._desk, self._task

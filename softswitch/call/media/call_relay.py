@@ -98,9 +98,10 @@ class CallRelay(Struct, eq=False):
 
     async def close(self) -> SessionFigures | None:
         """Give the ports back; the figures of all sessions, None if there are none."""
-        if self.session is not None:
-            self.session.owner = None
-            self._count(await _figures(self.session))
+        session = self.session
+        if session is not None:
+            session.owner = None
+            self._count(await _figures(session))
         return self._before
 
     def _count(self, figures: SessionFigures | None) -> None:

@@ -116,8 +116,9 @@ class EarlyMedia(Struct, eq=False):
         """
         legs = self._legs
         legs.payers.rang(legs.clock.wall_ms())
-        legs.changed()
-        heard = try_read(response.description) if early else None
+        legs.news.changed(legs)
+        said = response.description if early else b""
+        heard = try_read(said) if said else None
         body = b"" if heard is None else self._begin_early(session, heard)
         if body:
             self.stop_ringing()

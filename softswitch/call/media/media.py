@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from msgspec import Struct, field
 
@@ -83,6 +83,7 @@ class _Terms(Struct, eq=False):
     """Its phone has announced keys in INFO, or sent one."""
 
 
+_DIRECTIONS: dict[str, Direction] = {direction: direction for direction in get_args(Direction)}
 FAX_CODEC = "T38"
 """The codec of a call that was used for a T.38 fax, as its CDR names it."""
 
@@ -302,11 +303,11 @@ class CallMedia(Struct, eq=False):
 
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
         """Remember the numbers that were offered to a side; none if that side is the offerer."""
-        terms = self._a if side == "a" else self._b
+        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
         if terms.offered != offered:
             terms.offered = offered
             if not offered:
-                self._tell_again(side)
+                self._tell_again(side, terms, far)
 
     def _policy(self, side: Side) -> KeyPolicy:
         security = (self._a if side == "a" else self._b).security
@@ -416,11 +417,14 @@ class CallMedia(Struct, eq=False):
         place = self._place(side)
         return {**place, "port": place["port"] + 1}
 
-    def learn(self, side: Side, heard: SessionDescription, signalling: str) -> None:
+    def learn(
+        self, side: Side, heard: SessionDescription, signalling: str, takes_info: bool | None = None
+    ) -> None:
         """Direct the relay to the address in a side's description.
 
         Args:
             signalling: the IP address that the peer's SIP comes from.
+            takes_info: as for :meth:`takes_info`; None: as before.
 
         Raises:
             SipError: 488, its SRTP attributes can't be used.
@@ -444,13 +448,15 @@ class CallMedia(Struct, eq=False):
         security.learn(heard, target)
         codecs = _codecs_of(without_events(heard)) if terms.without_events else target.codecs
         terms.codecs = codecs
+        if takes_info is not None:
+            terms.takes_info = takes_info
         formats = agreement(codecs, far.codecs, terms.offered).formats
         self.session.set_remote(
             side,
             target.address or None,
             target.rtp_port,
             target.rtcp_port,
-            cast(Direction, target.direction),
+            _DIRECTIONS[target.direction],
             signalling_address=signalling,
             formats=formats,
             packet_ms=target.packet_ms,
@@ -462,14 +468,13 @@ class CallMedia(Struct, eq=False):
         )
         terms.told = formats
         if far.told is not None:
-            self._tell_again("b" if side == "a" else "a")
+            self._tell_again("b" if side == "a" else "a", far, terms)
             if self.transcodes or (far.codecs and self._needs_transcoding(codecs, far.codecs)):
                 self._choose_way()
 
-    def _tell_again(self, side: Side) -> None:
+    def _tell_again(self, side: Side, terms: _Terms, far: _Terms) -> None:
         """Update the relay's payload types of a side, if a new description or offer has changed
         them."""
-        terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
         if terms.told is None:
             return
         assert terms.codecs is not None
@@ -488,11 +493,12 @@ class CallMedia(Struct, eq=False):
             self.transcodes = transcodes
             self.session.bridge(transcodes)
         if transcodes:
-            self._sound_codec = f"{_own_of(a)}/{_own_of(b)}"
+            names = ["" if own is None else own.name for own in map(spoken_of, (a, b))]
+            self._sound_codec = "/".join(names)
 
     def knows_events(self, side: Side) -> bool:
         """True if a side sends keys as telephone events (RFC 4733)."""
-        return _knows_events(self._terms(side).codecs)
+        return any(codec.name == EVENTS for codec in self._terms(side).codecs or ())
 
     @property
     def decodable(self) -> bool:
@@ -529,7 +535,8 @@ class CallMedia(Struct, eq=False):
                 self._has_faxed = True
             if is_fax_alone(answer):
                 return
-        check_answer(offer, answer, self._added(_codecs_of(offer)))
+        offered = media_target(offer)
+        check_answer(offer, answer, () if offered is None else self._added(offered.codecs))
         if target is not None and target.codecs:
             self._sound_codec = target.codecs[0].name
 
@@ -578,15 +585,6 @@ def _events_beside(
         return (events_by(clock),) if clock in EVENT_PAYLOAD_TYPES else ()
     found = event_of(_codecs_of(offer), clock)
     return () if found is None else (found,)
-
-
-def _own_of(codecs: tuple[Codec, ...]) -> str:
-    spoken = spoken_of(codecs)
-    return "" if spoken is None else spoken.name
-
-
-def _knows_events(codecs: tuple[Codec, ...] | None) -> bool:
-    return any(codec.name == EVENTS for codec in codecs or ())
 
 
 def try_read(body: bytes) -> SessionDescription | None:

@@ -175,8 +175,6 @@ class Branches(Struct, eq=False):
 
     def terms(self, session: Session) -> BranchTerms:
         """The terms of a branch."""
-        if not self.attempt.terms:
-            return PLAIN  # as nearly always
         branch = self._invited.get(session)
         return PLAIN if branch is None else branch.terms
 
@@ -232,7 +230,8 @@ class Branches(Struct, eq=False):
         others = self.ringing
         if winner in others:
             others.remove(winner)
-            self._judge_trunk(True)
+            if self.attempt.on_answer is not None:
+                self._judge_trunk(True)
         if others:
             self._cancel(others, COMPLETED_ELSEWHERE, now)
             others.clear()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sip.message import Response
     from sip.session import Session
     from sip.user_agent import UserAgent
-    from softswitch.call.charging.accounting import Record
     from softswitch.call.charging.meter import Meter
     from softswitch.call.legs import Legs
     from softswitch.call.media.early_media import EarlyMedia
@@ -38,6 +37,7 @@ class Hunt:
         "_impatient_at",
         "_left",
         "_legs",
+        "_record",
         "branches",
         "over",
     )
@@ -48,12 +48,13 @@ class Hunt:
         self._legs = legs
         self._early_media = early_media
         self._agent = agent
-        first, *left = attempts
-        self._left = tuple(left)
+        first, *self._left = attempts
         self.over = False
         """True once all attempts have failed."""
         self.branches = Branches(agent, first)
         self._impatient_at = _NEVER
+        self._record = legs.record
+        """The record of the leg that pays for the current attempt."""
 
     @property
     def attempt(self) -> Attempt:
@@ -95,28 +96,22 @@ class Hunt:
 
     def begin(self) -> None:
         """Ring the first attempt."""
-        legs, attempt = self._legs, self.branches.attempt
-        if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
-            payer = attempt.terms[0].meter if attempt.terms else legs.payers.meters[-1]
-            if payer is not None:
-                payer.record.trunk = attempt.trunk.name
-        self.branches.invite(legs, self._early_media.offer_to_called, legs.now())
+        legs, attempt, now = self._legs, self.branches.attempt, self._legs.now()
+        payer = attempt.terms[0].meter if attempt.terms else legs.payers.meters[-1]
+        self._record = legs.record if payer is None else payer.record
+        if attempt.trunk is not None and payer is not None and attempt.trunk.id != NO_TRUNK:
+            payer.record.trunk = attempt.trunk.name
+        self.branches.invite(legs, self._early_media.offer_to_called, now)
         patience = attempt.silence_seconds
-        self._impatient_at = _NEVER if patience is None else legs.now() + patience
-        legs.changed()
+        self._impatient_at = _NEVER if patience is None else now + patience
+        legs.news.changed(legs)
         legs.drain()
-
-    @property
-    def record(self) -> Record:
-        """The record of the leg that pays for the current attempt."""
-        legs, terms = self._legs, self.branches.attempt.terms
-        meter = terms[0].meter if terms else legs.payers.meters[-1]
-        return legs.record if meter is None else meter.record
 
     def note(self, status: int) -> None:
         """Note the result of the current attempt in the call's record."""
         trunk = self.branches.attempt.trunk
-        self.record.decisions.tried.append((PHONES if trunk is None else trunk.name, status))
+        tried = PHONES if trunk is None else trunk.name, status
+        self._record.decisions.tried.append(tried)
 
     def expire(self, now: float) -> None:
         """The current attempt has timed out."""
@@ -145,8 +140,8 @@ class Hunt:
         sent_elsewhere = branches.redirection() is not None or self.attempt.reach is not None
         left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
         if left:
-            self._left = tuple(left[1:])
-            self.branches = Branches(self._agent, left[0])
+            first, *self._left = left
+            self.branches = Branches(self._agent, first)
             self.begin()
         else:
             self.over = True

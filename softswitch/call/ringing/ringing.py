@@ -181,10 +181,10 @@ class Ringing(Struct, eq=False):
         self._ring([attempts])
         try:
             while True:
-                hunts = self._hunts
-                until = min(self._end, hunts[0].deadline)
-                if len(hunts) > 1:  # targets that ring at once
-                    until = min(until, *[hunt.deadline for hunt in hunts])
+                hunts, until = self._hunts, self._end
+                for hunt in hunts:
+                    if (deadline := hunt.deadline) < until:
+                        until = deadline
                 letter = await legs.mailbox.next(until)
                 outcome = None
                 if letter is not None:
@@ -328,7 +328,8 @@ class Ringing(Struct, eq=False):
     def _hear_called(self, hunt: Hunt, letter: _OfCalledLeg) -> Winner | None:
         """An event of a called leg."""
         legs, branches, session = self._legs, hunt.branches, letter.session
-        confirmation = branches.terms(session).confirmation
+        terms = branches.terms(session) if branches.attempt.terms else None
+        confirmation = None if terms is None else terms.confirmation
         match letter:
             case sip_events.Progress(_, response):
                 branches.note_early(session, response)
@@ -385,8 +386,7 @@ class Ringing(Struct, eq=False):
         self, hunt: Hunt, session: Session, description: SessionDescription, *, moves: bool
     ) -> Winner:
         hunt.note(ANSWERED)
-        lost = self._end_others(session, hunt)
-        return Winner(session, description, hunt.line, lost, moves=moves)
+        return Winner(session, description, hunt.line, self._end_others(session, hunt), moves=moves)
 
     def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
         """Cancel all other legs; returns their payers with their endings."""

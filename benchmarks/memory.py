@@ -17,8 +17,11 @@ from benchmarks.machine import Cores, resident_bytes
 from benchmarks.sipp import Sipp
 from benchmarks.switchboard import Switchboard, login
 
-LINES = 5_000
+LINES = 20_000
 QUICK_LINES = 1_000
+LINES_BEFORE = 13_000
+"""Lines that register before those that are measured: for as long as transactions remember, and
+more than the switch keeps unpacked, so that what isn't a binding's is as large as it gets."""
 CALLS = 500
 QUICK_CALLS = 150
 """Twice so many: the second half is measured, when the first has shown the way."""
@@ -58,27 +61,33 @@ def measure(cores: Cores, say: Say, *, quick: bool, rate: float | None = None) -
     """One switch for each figure, so that none has another's leavings."""
     sipp = Sipp(cores.generator)
     lines, calls = (QUICK_LINES, QUICK_CALLS) if quick else (LINES, CALLS)
+    lines_before = QUICK_LINES if quick else LINES_BEFORE
     return Figures(
-        registrations(cores, sipp, lines, say),
+        registrations(cores, sipp, lines, lines_before, say),
         lasting_calls(cores, sipp, calls, (LONG_MS, 0), "ringing", say),
         lasting_calls(cores, sipp, calls, (RING_MS, LONG_MS), "talking", say),
         *((0.0, 0) if quick else growth(cores, sipp, rate or GROWTH_RATE, say)),
     )
 
 
-def registrations(cores: Cores, sipp: Sipp, lines: int, say: Say) -> float:
-    """Bytes of a line's one binding, beyond the line itself."""
-    with Switchboard(cores.switch, count=lines + QUICK_LINES) as board:
+def registrations(cores: Cores, sipp: Sipp, lines: int, before: int, say: Say) -> float:
+    """Bytes of a line's one binding, beyond the line itself.
+
+    Args:
+        before: lines that register first.
+    """
+    with Switchboard(cores.switch, count=lines + before) as board:
         logins = [login(index) for index in range(board.count)]
 
         def register(names: list[str]) -> None:
             sipp.run("registers.xml", board.port, 4 * RATE, len(names) / (4 * RATE), names)
 
         register(logins[lines:])
-        before = resident_bytes(board.pids)
+        time.sleep(FORGET_SECONDS)
+        resident = resident_bytes(board.pids)
         register(logins[:lines])
         time.sleep(FORGET_SECONDS)
-        each = (resident_bytes(board.pids) - before) / lines
+        each = (resident_bytes(board.pids) - resident) / lines
         say(f"  {lines} registrations: {each:.0f} bytes each")
         return each
 
@@ -92,7 +101,8 @@ def lasting_calls(
         lengths_ms: of ringing and of talking.
     """
     ring_ms, hold_ms = lengths_ms
-    with Switchboard(cores.switch) as board, sipp.answering(board.trunk_port, ring_ms):
+    # Traces of calls have a limit of their own, which the first calls reach.
+    with Switchboard(cores.switch, TRACE__MEGABYTES="1") as board, sipp.answering(board.trunk_port, ring_ms):
         callers = []
         sizes = []
         for half in (1, 2):

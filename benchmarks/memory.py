@@ -102,7 +102,10 @@ def lasting_calls(
     """
     ring_ms, hold_ms = lengths_ms
     # Traces of calls have a limit of their own, which the first calls reach.
-    with Switchboard(cores.switch, TRACE__MEGABYTES="1") as board, sipp.answering(board.trunk_port, ring_ms):
+    with (
+        Switchboard(cores.switch, TRACE__MEGABYTES="1") as board,
+        sipp.answering(board.trunk_port, ring_ms),
+    ):
         callers = []
         sizes = []
         for half in (1, 2):

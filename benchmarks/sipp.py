@@ -200,14 +200,14 @@ def users(logins: Iterable[str], proven: bool) -> str:
 
 
 def await_open(port: int) -> None:
-    """Wait until a process has bound a UDP port: SIPp doesn't report that it is ready."""
+    """Wait until a process has bound a UDP port: it doesn't report that it is ready."""
     needle = f":{port:04X} "
     until = time.monotonic() + OPEN_SECONDS
     while time.monotonic() < until:
         if needle in Path("/proc/net/udp").read_text():
             return
         time.sleep(0.02)
-    raise RuntimeError(f"SIPp didn't open port {port}")
+    raise RuntimeError(f"nothing listens on UDP port {port}")
 
 
 def _figures(file: Path) -> dict[str, int]:

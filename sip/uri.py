@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from sip import grammar
 from sip.errors import ParseError
@@ -36,6 +37,11 @@ SOS = "service:sos"
 """The part after "urn:" in the URI of emergency services."""
 
 
+NO_PARAMS: Mapping[str, str | None] = MappingProxyType({})
+_SCHEMES = {b"sip": "sip", b"sips": "sips"}
+"""The scheme of a plain URI, shared: a call keeps several URIs."""
+
+
 class Uri(Struct, frozen=True, gc=False):
     """A URI; text parts are unescaped. Other schemes keep everything after the colon in `host`."""
 
@@ -45,7 +51,7 @@ class Uri(Struct, frozen=True, gc=False):
     host: str
     """Lower case; IPv6 without brackets."""
     port: int | None
-    params: Mapping[str, str | None] = field(default_factory=dict)
+    params: Mapping[str, str | None] = NO_PARAMS
     headers: str | None = None
 
     @classmethod
@@ -66,7 +72,7 @@ class Uri(Struct, frozen=True, gc=False):
     def of_plain(cls, scheme: bytes, user: bytes | None, host: bytes, port: bytes | None) -> Uri:
         """From the groups of :data:`sip.grammar.PLAIN_URI`."""
         return cls(
-            scheme.decode("ascii"),
+            _SCHEMES[scheme],
             None if user is None else user.decode("ascii"),
             None,
             host.decode("ascii").lower(),
@@ -156,7 +162,7 @@ def _parse_sip(scheme: str, rest: bytes) -> Uri:
         raise ParseError("Malformed URI")
     if question and _HEADERS.fullmatch(headers) is None:
         raise ParseError("Malformed URI")
-    params = _params(rest[1:].split(b";")) if rest else {}
+    params = _params(rest[1:].split(b";")) if rest else NO_PARAMS
     host = found[1].strip(b"[]").decode("ascii").lower()
     return Uri(scheme, user, password, host, port, params, text(headers) if question else None)
 

@@ -115,9 +115,17 @@ class Stages:
             return STAR_CODE
         return name
 
-    def dialled(self, uri: Uri) -> str:
-        """The number in a Request-URI: its user part; the emergency number for urn:service:sos."""
-        return self.plan.emergency_number if uri.is_emergency else uri.user or ""
+    def asked(self, line: Line | None, uri: Uri) -> str:
+        """The number that a Request-URI asks for: its user part, or what that means by
+        :meth:`wanted`; the emergency number for urn:service:sos.
+
+        Raises:
+            Refusal: as :meth:`wanted`.
+        """
+        dialled = self.plan.emergency_number if uri.is_emergency else uri.user
+        if dialled and dialled != self.last_caller:
+            return dialled
+        return self.wanted(line, dialled or "")
 
     def wanted(self, line: Line | None, dialled: str) -> str:
         """The number for an empty INVITE, or for the code that returns the last call.

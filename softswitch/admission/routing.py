@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -163,7 +163,7 @@ def to_line(line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: st
     return ToLine(line.number, line, bindings)
 
 
-def _alive(trunks: list[Trunk], is_down: Callable[[Trunk], bool]) -> list[Trunk]:
+def _alive(trunks: Sequence[Trunk], is_down: Callable[[Trunk], bool]) -> Sequence[Trunk]:
     """The trunks without those that are down. If all are down, all of them: one may have just
     recovered."""
     if not any(map(is_down, trunks)):
@@ -174,7 +174,7 @@ def _alive(trunks: list[Trunk], is_down: Callable[[Trunk], bool]) -> list[Trunk]
 def _emergency(number: str, directory: Directory, is_down: Callable[[Trunk], bool]) -> ToTrunk:
     """The route of an emergency call, which tries every trunk: those that take the number, then all
     others, and last those that are down."""
-    trunks = directory.trunks_for(number)
+    trunks = [*directory.trunks_for(number)]
     trunks += [trunk for trunk in directory.trunks() if trunk.is_active and trunk not in trunks]
     if not trunks:
         raise Refusal(503, "no_emergency_trunk")

@@ -30,6 +30,7 @@ from softswitch.admission.credit import PricedRoute
 from softswitch.admission.routing import ToTrunk
 from softswitch.call import kept_dialogs, transfers
 from softswitch.call.charging.accounting import Record
+from softswitch.call.charging.meter import Meter
 from softswitch.call.charging.money_warnings import MoneyWarnings
 from softswitch.call.charging.payers import Payers, unpaid
 from softswitch.call.context import CallContext
@@ -94,9 +95,11 @@ class Call:
         if session is not None:
             context.security.secure(session, party)
         self.parties = Parties(Party(session, party if isinstance(party, Line) else None))
-        self.payers = Payers.of(
-            request, record, mailbox, context.charging, context.admission, live_calls
-        )
+        charging = context.charging
+        self.payers = Payers(
+            request, mailbox, charging, context.admission, live_calls,
+            [Meter(charging, mailbox, record)], [record],
+        )  # fmt: skip
         self.relay = CallRelay(
             context.media,
             context.media_address,
@@ -308,8 +311,7 @@ class Call:
         self.early_media.read_offer()
         check_diversions(self.request)
         admission, parties = self.context.admission, self.parties
-        dialled = admission.stages.dialled(self.request.uri)
-        digits = admission.stages.wanted(parties.a.line, dialled)
+        digits = admission.stages.asked(parties.a.line, self.request.uri)
         priced = admission.admit(self.caller, digits, self.request, self.record)
         self.context.live_calls.admitted(self.id, self.record)
         parties.a.identity = priced.presented.identity
@@ -319,8 +321,7 @@ class Call:
     async def _know_callee(self) -> None:
         """Have the phones of the called line known, which may be at another node."""
         stages = self.context.admission.stages
-        dialled = stages.dialled(self.request.uri)
-        await stages.know(stages.wanted(self.line_of("a"), dialled))
+        await stages.know(stages.asked(self.parties.a.line, self.request.uri))
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before a phone rings."""

@@ -16,6 +16,8 @@ WINDOW_MINUTES = 15
 MINUTE_MS = 60_000
 
 POST_DIAL_MS = (500, 1_000, 1_500, 2_000, 3_000, 5_000, 8_000, 13_000, 20_000)
+COUNTED_AT_ONCE = 64
+"""Settled legs that wait to be counted."""
 LAG_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000)
 
 
@@ -94,15 +96,13 @@ class TrunkTable(dict[str, TrunkFigures]):
 
 
 @dataclass(slots=True)
-class Figures:
-    """Counters of ended calls and of texts. `now` is in epoch milliseconds."""
+class Totals:
+    """Counters of ended calls. `now` is in epoch milliseconds."""
 
     attempts: int = 0
     answers: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     """The count of refusals by the code of the rule."""
-    texts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Texts that came into a state, by kind and state."""
     trunks: TrunkTable = field(default_factory=TrunkTable)
     caller_mos: Counter[int | None] = field(default_factory=Counter)
     """Settled legs by the MOS, in hundredths, of the sound from the caller; None: no sound came."""
@@ -110,13 +110,9 @@ class Figures:
     """The same of the sound from the called side."""
     one_way: int = 0
     """Settled legs of which a side wasn't heard."""
-    lag: Histogram = field(default_factory=lambda: Histogram(LAG_MS))
-    """The lateness of the event loop, in milliseconds."""
-    worst_lag_ms: float = 0.0
-    """The worst lateness of the event loop since the figures were last read."""
 
-    def ended(self, status: int, code: str, tried: Decisions, now: int) -> None:
-        """A call is over.
+    def count_call(self, status: int, code: str, tried: Decisions, now: int) -> None:
+        """Count a call that is over.
 
         Args:
             status: of the caller's leg; 200 once it was answered.
@@ -137,8 +133,8 @@ class Figures:
                 if trunk_status == ANSWERED:
                     minute.answers += 1
 
-    def settled(self, cdr: Cdr) -> None:
-        """A leg is settled: its sound, and its trunk's talk time and post-dial delay are known."""
+    def count_leg(self, cdr: Cdr) -> None:
+        """Count a settled leg: its sound, and its trunk's talk time and post-dial delay."""
         media = cdr.media
         if media is not None:
             caller, callee = media.caller, media.callee
@@ -158,11 +154,6 @@ class Figures:
             trunk.post_dial.add(delay_ms)
             minute.rang += 1
             minute.post_dial_ms += delay_ms
-
-    def late(self, lag_ms: float) -> None:
-        """The event loop ran a due timer this much too late."""
-        self.lag.add(max(0.0, lag_ms))
-        self.worst_lag_ms = max(self.worst_lag_ms, lag_ms)
 
     def trunk_rows(self, now: int) -> list[Row]:
         """ASR in percent, ACD and PDD in seconds of each trunk that had calls in the window."""
@@ -188,3 +179,55 @@ class Figures:
                 }
             )
         return rows
+
+
+class Figures:
+    """Counters of calls and texts, and the lateness of the event loop.
+
+    Calls wait until their figures are read, or until they are many: counted one after another they
+    take a third of the time.
+    """
+
+    __slots__ = ("_ended", "_settled", "_totals", "lag", "texts", "worst_lag_ms")
+
+    def __init__(self) -> None:
+        self._totals = Totals()
+        self._ended: list[tuple[int, str, Decisions, int]] = []
+        self._settled: list[Cdr] = []
+        self.texts: Counter[tuple[str, str]] = Counter()
+        """Texts that came into a state, by kind and state."""
+        self.lag = Histogram(LAG_MS)
+        """The lateness of the event loop, in milliseconds."""
+        self.worst_lag_ms = 0.0
+        """The worst lateness of the event loop since the figures were last read."""
+
+    @property
+    def totals(self) -> Totals:
+        """The counters, with every call that has ended."""
+        self.count()
+        return self._totals
+
+    def ended(self, status: int, code: str, tried: Decisions, now: int) -> None:
+        """A call is over; the arguments are those of :meth:`Totals.count_call`."""
+        self._ended.append((status, code, tried, now))
+
+    def settled(self, cdr: Cdr) -> None:
+        """A leg is settled, as every leg of every call is."""
+        settled = self._settled
+        settled.append(cdr)
+        if len(settled) >= COUNTED_AT_ONCE:
+            self.count()
+
+    def count(self) -> None:
+        """Count the calls that wait."""
+        for ended in self._ended:
+            self._totals.count_call(*ended)
+        for cdr in self._settled:
+            self._totals.count_leg(cdr)
+        self._ended.clear()
+        self._settled.clear()
+
+    def late(self, lag_ms: float) -> None:
+        """The event loop ran a due timer this much too late."""
+        self.lag.add(max(0.0, lag_ms))
+        self.worst_lag_ms = max(self.worst_lag_ms, lag_ms)

@@ -103,7 +103,7 @@ class SwitchCollector(Collector):
         yield from media(self.media)
 
     def _calls(self) -> Iterator[Metric]:
-        switch, figures = self._switch, self._switch.figures
+        switch, figures = self._switch, self._switch.figures.totals
         yield gauge("calls", "Calls that live now.", len(switch.calls))
         yield gauge(
             "draining",
@@ -135,7 +135,7 @@ class SwitchCollector(Collector):
         yield proofs
 
     def _trunks(self) -> Iterator[Metric]:
-        switch, figures = self._switch, self._switch.figures
+        switch, figures = self._switch, self._switch.figures.totals
         seizures = CounterMetricFamily(
             FAMILY + "trunk_seizures",
             "Calls offered to a trunk, by the final status that it gave; 408: it gave none.",
@@ -164,7 +164,7 @@ class SwitchCollector(Collector):
         yield from (seizures, talk, delay, up)
 
     def _sound(self) -> Iterator[Metric]:
-        figures = self._switch.figures
+        figures = self._switch.figures.totals
         mos = HistogramMetricFamily(
             FAMILY + "mos",
             "MOS (G.107) of the sound that came from a side of a settled leg.",

@@ -398,17 +398,18 @@ class Switch:
 
     def _relieved(self, accounts: Iterable[int]) -> None:
         """The books have raised what accounts may spend."""
-        accounts = tuple(accounts)
-        self.accounts_changed(accounts)
         if self.node is not None:
+            accounts = tuple(accounts)
             self.node.relieved(accounts)
+        self.accounts_changed(accounts)
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """Balances changed: retry the extensions that found no money."""
-        accounts = tuple(accounts)
-        self.publisher.accounts_changed(accounts)
+        if self.publisher.watchers["balances"]:
+            accounts = tuple(accounts)
+            self.publisher.accounts_changed(accounts)
         for account in accounts:
-            for call in self.live_calls.of_account(account):
+            for call in self.live_calls.paid_by(account):
                 if call.payers.wants_balance:
                     call.post(BalanceChanged())
 
@@ -427,18 +428,17 @@ class Switch:
             forget_lag: the worst lag is that since these figures were last read so.
         """
         now = self._wall_seconds()
-        figures = self.figures
-        lag_ms = figures.worst_lag_ms
+        lag_ms, totals = self.figures.worst_lag_ms, self.figures.totals
         if forget_lag:
-            figures.worst_lag_ms = 0.0
+            self.figures.worst_lag_ms = 0.0
         return {
             "calls": len(self.calls),
-            "attempts": figures.attempts,
-            "answers": figures.answers,
-            "refusals": dict(figures.refusals),
+            "attempts": totals.attempts,
+            "answers": totals.answers,
+            "refusals": dict(totals.refusals),
             "registrations": self.registered(now),
             "loop_lag_ms": round(lag_ms, 1),
-            "trunks": figures.trunk_rows(round(now * 1000)),
+            "trunks": totals.trunk_rows(round(now * 1000)),
         }
 
     def registered(self, now: float) -> int:
@@ -474,8 +474,9 @@ class Switch:
             self._log.error("proofs of life wait for the database", why=str(error))
 
     def expire(self) -> None:
-        """Forget registrations, nonces and bans that ran out."""
+        """Forget registrations, nonces and bans that ran out, and count the last calls."""
         now = self._loop.time()
+        self.figures.count()
         self.authenticator.forget(now)
         self.guard.forget(now)
         log_bans(self.guard, self._log)

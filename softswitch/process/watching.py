@@ -105,9 +105,8 @@ class Publisher:
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """The money or services of accounts changed: their balance must be read again."""
-        if self.watchers["balances"]:
-            for account in accounts:
-                self.hub.changed("balances", account, {"account": account})
+        for account in accounts:
+            self.hub.changed("balances", account, {"account": account})
 
     def settled(self, cdr: Cdr) -> None:
         """A leg was settled."""

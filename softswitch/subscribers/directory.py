@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -237,14 +237,13 @@ class Directory:
     def trunks(self) -> Iterator[Trunk]:
         return iter(self._trunks.values())
 
-    def trunks_for(self, digits: str) -> list[Trunk]:
+    def trunks_for(self, digits: str) -> tuple[Trunk, ...]:
         """Active trunks that take the number (without "+"): longest prefix, then priority."""
-        found: list[Trunk] = []
         for length in self._prefix_lengths:
-            for trunk in self._by_prefix.get(digits[:length], ()):
-                if trunk not in found:
-                    found.append(trunk)
-        return found
+            found = self._by_prefix.get(digits[:length])
+            if found is not None:
+                return found
+        return ()
 
     def trunk_by_source(self, host: str, port: int) -> Trunk | None:
         """The active trunk whose sources include this address and port; the narrowest source
@@ -308,18 +307,20 @@ class Directory:
             (trunk for trunk in self._trunks.values() if trunk.is_active),
             key=lambda trunk: (trunk.priority, trunk.id),
         )
-        self._by_prefix: dict[str, list[Trunk]] = {}
+        by_prefix: dict[str, list[Trunk]] = {}
         self._by_address: dict[tuple[str, int | None], Trunk] = {}
         self._by_network: list[tuple[Source, Trunk]] = []
         self._by_certificate: dict[str, Trunk] = {}
         for trunk in active:
             for prefix in trunk.prefixes:
-                self._by_prefix.setdefault(prefix, []).append(trunk)
+                by_prefix.setdefault(prefix, []).append(trunk)
             for source in trunk.inbound_from:
                 self._put_source(source, trunk)
             for name in trunk.inbound_certificates:
                 self._by_certificate.setdefault(name, trunk)
-        self._prefix_lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+        self._prefix_lengths = sorted({len(prefix) for prefix in by_prefix}, reverse=True)
+        self._by_prefix = {prefix: _taking(prefix, by_prefix) for prefix in by_prefix}
+        """The trunks that take the numbers of each prefix, also by a shorter prefix."""
         self._by_network.sort(key=lambda item: (-item[0].network.prefixlen, item[0].port is None))
 
     def _put_source(self, source: Source, trunk: Trunk) -> None:
@@ -328,3 +329,12 @@ class Directory:
             self._by_address.setdefault((host, source.port), trunk)
         else:
             self._by_network.append((source, trunk))
+
+
+def _taking(number: str, by_prefix: Mapping[str, Iterable[Trunk]]) -> tuple[Trunk, ...]:
+    """The trunks that take a number, those with the longest prefix first."""
+    found: dict[int, Trunk] = {}
+    for length in range(len(number), -1, -1):
+        for trunk in by_prefix.get(number[:length], ()):
+            found.setdefault(trunk.id, trunk)
+    return tuple(found.values())

@@ -163,7 +163,8 @@ class Meter(Struct, eq=False):
         until = answered_at + authorization.paid_seconds
         if self.extending or authorization.final:
             return until
-        return min(until, max(until - self._charging.limits.extension_lead_seconds, self._again_at))
+        extend_at = until - self._charging.limits.extension_lead_seconds
+        return extend_at if extend_at >= self._again_at else min(until, self._again_at)
 
     def extend(self) -> None:
         if self.extending or self._authorization is None:

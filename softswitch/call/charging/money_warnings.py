@@ -46,22 +46,14 @@ class MoneyWarnings(Struct, eq=False):
     _asked: dict[str, tuple[float, int | None]] = field(default_factory=dict)
     """The time of the last reservation and the seconds paid for at that time, by meter key."""
 
-    def next_at(self) -> float:
-        """The loop's time of the next warning or reservation."""
-        if not self._seconds:
-            return NEVER
-        meters = self._legs.payers.meters
-        if len(meters) == 1:  # as nearly always
-            return self._due_at(meters[0])
-        return min(map(self._due_at, meters), default=NEVER)
-
     def expire(self, now: float) -> None:
         """Give the warnings that are due."""
         for meter in self._legs.payers.meters:
-            if now >= self._due_at(meter):
+            if now >= self.due_at(meter):
                 self._warn(meter, now)
 
-    def _due_at(self, meter: Meter) -> float:
+    def due_at(self, meter: Meter) -> float:
+        """The loop's time of the next warning of a payer, or of the reservation before it."""
         end = NEVER if meter.extending else meter.ends_at()
         if end == NEVER:
             return NEVER

@@ -12,7 +12,7 @@ from msgspec import Struct
 from billing.facts.authorization import AccountBlocked, BillingError, TooManyCalls
 from softswitch.call import ending as endings
 from softswitch.call.charging.accounting import Record
-from softswitch.call.charging.meter import NEVER, Meter
+from softswitch.call.charging.meter import Meter
 from softswitch.call.ending import Ending
 from softswitch.subscribers.caps import too_many_calls
 from softswitch.subscribers.refusal import Refusal
@@ -44,20 +44,6 @@ class Payers(Struct, eq=False):
     records: list[Record]
     """The records of all legs that were ever admitted."""
     _legs_begun: int = 1
-
-    @classmethod
-    def of(
-        cls,
-        request: Request,
-        record: Record,
-        mailbox: Mailbox,
-        charging: Charging,
-        admission: CallAdmission,
-        live_calls: LiveCalls,
-    ) -> Payers:
-        """The payers of a call that begins: its caller, whose record this is."""
-        meters = [Meter(charging, mailbox, record)]
-        return cls(request, mailbox, charging, admission, live_calls, meters, [record])
 
     # What an operator sees
 
@@ -140,13 +126,6 @@ class Payers(Struct, eq=False):
         caller receives the 200."""
         for meter in self.meters:
             await meter.answer(at, wall, dialogs)
-
-    def next_deadline(self) -> float:
-        """The loop's time of the next deadline of any payer."""
-        meters = self.meters
-        if len(meters) == 1:  # as nearly always
-            return meters[0].next_deadline()
-        return min((meter.next_deadline() for meter in meters), default=NEVER)
 
     def expire(self, now: float) -> Ending | None:
         """Extend the reservations that are due; the end of the call if the money of a payer is used

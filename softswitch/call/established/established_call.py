@@ -12,6 +12,7 @@ from rtp.session import MediaError
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from softswitch.call import ending as endings
+from softswitch.call.charging.meter import NEVER
 from softswitch.call.ending import Ending
 from softswitch.call.established.attended_transfer import give_leg
 from softswitch.call.established.hanging_up import hung_up
@@ -143,8 +144,11 @@ class EstablishedCall(Struct, eq=False):
             letter = None  # nor is its message kept while the next one is awaited
 
     def _money_at(self) -> float:
-        """The loop's time of the next deadline of the call's payers."""
-        return min(self._warnings.next_at(), self._legs.payers.next_deadline())
+        """The loop's time of the next deadline of the call's payers, warnings included."""
+        until, warnings = NEVER, self._warnings
+        for meter in self._legs.payers.meters:
+            until = min(until, meter.next_deadline(), warnings.due_at(meter))
+        return until
 
     def _transfers(self) -> Transfer:
         """The call's transfers, made when they are first needed."""

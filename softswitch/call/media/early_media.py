@@ -167,8 +167,9 @@ class EarlyMedia(Struct, eq=False):
     def _tell(self, status: int, body: bytes) -> None:
         legs = self._legs
         legs.parties.leg("a").progress(status, legs.now(), body)
-        settles = bool(body) and self.settled is None and Supported(legs.request).allowed
-        if settles and self.offer is not None:
+        if not body or self.offer is None or self.settled is not None:
+            return  # as nearly always
+        if Supported(legs.request).allowed:
             self.settled = met(SessionDescription.parse(body), self.offer)
 
     def update(self, session: Session, body: bytes) -> None:

@@ -27,6 +27,7 @@ from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
     from sip.message import Request
+    from sip.registrar import Binding
     from softswitch.call.ringing.app_waker import AppWaker
     from softswitch.call.settings import Limits
     from softswitch.voicemail.desk import VoicemailDesk
@@ -159,7 +160,7 @@ class Dialer:
         if destination.forward is not None:
             return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
         bindings = self._silent_contacts.left_out(destination.bindings)
-        groups = [list(group) for _, group in groupby(bindings, lambda b: b.q)]
+        groups = [bindings] if len(bindings) == 1 else _by_q(bindings)
         self._waker.wake(line, destination.bindings, identity, call_id)
         if not groups:
             waits = max(limits.park_seconds, self._waker.wait_seconds(line))
@@ -167,7 +168,7 @@ class Dialer:
         serial = min(seconds, limits.serial_ring_seconds)
         return [
             Attempt(
-                tuple(phones.invitation(binding) for binding in group),
+                tuple(map(phones.invitation, group)),
                 seconds if group is groups[-1] else serial,
                 phones=phones,
                 rings_seconds=seconds,
@@ -225,6 +226,11 @@ class Dialer:
         if not attempts:
             raise Refusal(503, "trunk_unresolved", says=("refused-no-lines",))
         return attempts
+
+
+def _by_q(bindings: Sequence[Binding]) -> list[Sequence[Binding]]:
+    """The phones that ring at once, group by group."""
+    return [list(group) for _, group in groupby(bindings, lambda binding: binding.q)]
 
 
 def credentials_of(trunk: Trunk) -> Credentials | None:

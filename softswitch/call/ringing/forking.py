@@ -16,6 +16,7 @@ from sip.registrar import Binding
 from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.routing import NOT_IN_SERVICE
+from softswitch.call.mailbox import NEVER
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.reach import Reach
 from softswitch.subscribers.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of
@@ -151,7 +152,7 @@ class Branches(Struct, eq=False):
     """True once any response has come."""
     early: DialogId | None = None
     """The dialog of a phone that rings: Call-ID, our tag, its own."""
-    deadline: float = float("inf")
+    deadline: float = NEVER
     """The loop's time at which the attempt is given up."""
 
     def invite(self, legs: Legs, offer: Offer, now: float) -> None:
@@ -265,17 +266,17 @@ class Branches(Struct, eq=False):
     def dead_at(self) -> float:
         """The loop's time at which :meth:`drop_dead` is due: a final answer of one contact is not
         kept behind contacts that are silent, which would take until 64*T1."""
-        if self.attempt.phones is None or not self.ringing:
-            return float("inf")
+        if not self._failures or self.attempt.phones is None or not self.ringing:
+            return NEVER  # as nearly always
         answered = any(response is not None for _, response in self._failures)
         if not answered or any(map(_is_heard, self.ringing)):
-            return float("inf")
+            return NEVER
         return max(self._invited[session].silent_at for session in self.ringing)
 
     @property
     def waits_for_dead(self) -> bool:
         """True while a final answer of one contact is held back for silent ones."""
-        return self.dead_at < float("inf")
+        return self.dead_at < NEVER
 
     def drop_dead(self, now: float) -> None:
         """Give up the contacts that are still rung: none has sent a response."""

@@ -6,10 +6,13 @@ not touch the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from softswitch.admission.decisions import PHONES
+from softswitch.call.mailbox import NEVER
 from softswitch.call.ringing.forking import Attempt, Branches
 from softswitch.call.ringing.rented_targets import NO_TRUNK
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from sip.message import Response
     from sip.session import Session
     from sip.user_agent import UserAgent
+    from softswitch.call.charging.accounting import Record
     from softswitch.call.charging.meter import Meter
     from softswitch.call.legs import Legs
     from softswitch.call.media.early_media import EarlyMedia
@@ -24,37 +28,21 @@ if TYPE_CHECKING:
     from softswitch.subscribers.refusal import Refusal
 
 
-class Hunt:
-    """One hunt; nothing rings before :meth:`begin`.
+class Hunt(Struct, eq=False):
+    """One hunt; nothing rings before :meth:`begin`."""
 
-    Args:
-        attempts: at least one.
-    """
-
-    __slots__ = (
-        "_agent",
-        "_early_media",
-        "_impatient_at",
-        "_left",
-        "_legs",
-        "_record",
-        "branches",
-        "over",
-    )
-
-    def __init__(
-        self, legs: Legs, early_media: EarlyMedia, agent: UserAgent, attempts: Iterable[Attempt]
-    ) -> None:
-        self._legs = legs
-        self._early_media = early_media
-        self._agent = agent
-        first, *self._left = attempts
-        self.over = False
-        """True once all attempts have failed."""
-        self.branches = Branches(agent, first)
-        self._impatient_at = _NEVER
-        self._record = legs.record
-        """The record of the leg that pays for the current attempt."""
+    _legs: Legs
+    _early_media: EarlyMedia
+    _agent: UserAgent
+    branches: Branches
+    """The INVITEs of the attempt that rings, or rang last."""
+    _left: Sequence[Attempt]
+    """The attempts after it."""
+    _record: Record
+    """The record of the leg that pays for the current attempt."""
+    _impatient_at: float = NEVER
+    over: bool = False
+    """True once all attempts have failed."""
 
     @property
     def attempt(self) -> Attempt:
@@ -85,7 +73,7 @@ class Hunt:
     def deadline(self) -> float:
         """The loop's time at which the current attempt is given up."""
         if self.over:
-            return _NEVER
+            return NEVER
         branches = self.branches
         deadline = branches.deadline
         if branches.attempt.phones is not None:
@@ -103,7 +91,7 @@ class Hunt:
             payer.record.trunk = attempt.trunk.name
         self.branches.invite(legs, self._early_media.offer_to_called, now)
         patience = attempt.silence_seconds
-        self._impatient_at = _NEVER if patience is None else now + patience
+        self._impatient_at = NEVER if patience is None else now + patience
         legs.news.changed(legs)
         legs.drain()
 
@@ -140,11 +128,7 @@ class Hunt:
         sent_elsewhere = branches.redirection() is not None or self.attempt.reach is not None
         left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
         if left:
-            first, *self._left = left
-            self.branches = Branches(self._agent, first)
+            self.branches, self._left = Branches(self._agent, left[0]), left[1:]
             self.begin()
         else:
             self.over = True
-
-
-_NEVER = float("inf")

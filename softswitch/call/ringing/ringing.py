@@ -236,9 +236,10 @@ class Ringing(Struct, eq=False):
             taker.session.bye(now)
 
     def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
-        self._hunts = []
-        for attempts in at_once:
-            hunt = Hunt(self._legs, self._early_media, self._agent, attempts)
+        legs, agent, self._hunts = self._legs, self._agent, []
+        for first, *left in at_once:
+            branches = Branches(agent, first)
+            hunt = Hunt(legs, self._early_media, agent, branches, left, legs.record)
             self._hunts.append(hunt)
             hunt.begin()
 

@@ -457,7 +457,7 @@ class TestTrunks:
     def test_suspend_and_remove(self, context: Context) -> None:
         trunks.trunk_add(context, "all", "sip:gw.example.net")
         assert trunks.trunk_suspend(context, "all")["status"] == "suspended"
-        assert context.directory.load().trunks_for("49") == []
+        assert context.directory.load().trunks_for("49") == ()
         assert trunks.trunk_resume(context, "all")["status"] == "active"
         trunks.trunk_remove(context, "all")
         assert trunks.trunk_list(context) == []

@@ -82,7 +82,7 @@ def test_the_longest_prefix_comes_first_then_priority() -> None:
 def test_suspended_trunks_take_no_calls_and_are_no_source() -> None:
     suspended = replace(trunk(1, inbound="192.0.2.1"), status="suspended")
     directory = Directory([], [suspended])
-    assert directory.trunks_for("995") == []
+    assert directory.trunks_for("995") == ()
     assert directory.trunk_by_source("192.0.2.1", 5060) is None
     assert directory.trunk(1) is suspended
 

@@ -23,6 +23,7 @@ from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.authentication import LineCaller
 from softswitch.call.charging.accounting import Record
 from softswitch.call.charging.charging import Charging
+from softswitch.call.charging.meter import Meter
 from softswitch.call.charging.payers import Payers
 from softswitch.call.clock import Clock
 from softswitch.call.context import CallNews
@@ -183,7 +184,8 @@ class Network:
         relay = CallRelay(self.media, SWITCH[0], 1, True)
         relay.session = self.loop.run_until_complete(self._opened())
         charging = Charging(None, None, self.clock, LIMITS, "", lambda: True)
-        payers = Payers.of(request, record, mailbox, charging, None, LiveCalls(self.loop))
+        meters = [Meter(charging, mailbox, record)]
+        payers = Payers(request, mailbox, charging, None, LiveCalls(self.loop), meters, [record])
         legs = Legs(
             id="call",
             caller=caller,

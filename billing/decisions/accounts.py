@@ -104,7 +104,7 @@ def set_account(book: Book, command: SetAccount) -> Account:
     if unknown:
         raise BillingError(f"an account's {', '.join(sorted(unknown))} can't be set")
     account = structs.replace(account, **command.changes)
-    book.accounts[account.id] = account
+    book.put(account)
     if command.about_credit:
         rentals.after_rise(book, account.id)
     return account
@@ -126,7 +126,8 @@ def change_status(book: Book, command: ChangeStatus) -> Account:
         raise StatusConflict(
             f"account {account.id} is {before} and can't become {after}; {may} may follow"
         )
-    account = book.accounts[account.id] = structs.replace(account, status=after)
+    account = structs.replace(account, status=after)
+    book.put(account)
     book.sales.put_suspension(account.id, None)
     who, why = command.who, command.reason
     book.new_changes.append(Change(account.id, command.at, who, "status", before, after, why))

@@ -1,4 +1,4 @@
-"""The working set of one batch: the rows that it loaded, and what its commands changed of them.
+"""The working set of one batch: rows that were loaded, and what its commands changed of them.
 
 State only: the decisions are functions in the modules beside this one, by command in
 :mod:`billing.decisions.table`. A refused command leaves the book as it was.
@@ -25,19 +25,25 @@ class Book(Struct):
     """Accounts, live calls, CDRs and postings of a batch; what is sold is in `sales`."""
 
     accounts: dict[int, Account]
-    """Accounts as the batch left them so far, by id."""
+    """Accounts as the batch left them so far, by id: all that it touches, and those that earlier
+    batches left in memory."""
     calls: dict[str, LiveCall]
+    """Live calls by call id; as with the accounts."""
     cdrs: dict[str, Cdr]
     payments: dict[str, Entry]
     """An entry of each transaction that was posted before, by transaction id."""
+    find_call: Callable[[str], LiveCall | None]
+    """The store's search for the call of an id."""
     find_calls: Callable[[int], Iterable[LiveCall]]
     """The store's search for an account's live calls; the account is locked by then."""
-    loaded: dict[int, Account] = field(default_factory=dict)
-    """Accounts as they were loaded, by id."""
-    stored_calls: set[str] = field(default_factory=set)
-    """Ids of calls that have a row already."""
-    changed_calls: set[str] = field(default_factory=set)
-    closed_calls: set[str] = field(default_factory=set)
+    changed_accounts: dict[int, Account] = field(default_factory=dict)
+    """Accounts that differ from their rows, by id."""
+    new_calls: dict[str, LiveCall] = field(default_factory=dict)
+    """Calls that have no row yet, by call id."""
+    changed_calls: dict[str, LiveCall] = field(default_factory=dict)
+    """Calls whose rows are to be updated; a new one's is right after it was inserted."""
+    closed_calls: list[str] = field(default_factory=list)
+    """Ids of calls whose rows are to be deleted."""
     new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None, Rate | None]] = field(
         default_factory=list
     )
@@ -45,18 +51,8 @@ class Book(Struct):
     new_entries: list[Entry] = field(default_factory=list)
     new_changes: list[Change] = field(default_factory=list)
     sales: Sales = field(default_factory=Sales)
-    _accounts_with_calls: set[int] = field(default_factory=set)
-    """Accounts whose live calls were searched for."""
-
-    def __post_init__(self) -> None:
-        self.loaded.update(self.accounts)
-        self.stored_calls.update(self.calls)
-
-    @property
-    def changed_accounts(self) -> list[Account]:
-        """Accounts that differ from what was loaded."""
-        loaded = self.loaded
-        return [a for key, a in self.accounts.items() if a is not loaded.get(key)]
+    _found: dict[int, list[LiveCall]] = field(default_factory=dict)
+    """The live calls that were searched for, by account."""
 
     def account(self, account_id: int | None) -> Account:
         """The account as the batch left it so far.
@@ -73,18 +69,22 @@ class Book(Struct):
         """The live calls of an account, those that hold the most first if there are very many.
 
         They are searched for when a decision asks for them: hardly any does."""
-        if account_id not in self._accounts_with_calls:
-            self._accounts_with_calls.add(account_id)
-            for call in self.find_calls(account_id):
-                if call.call_id not in self.calls and call.call_id not in self.closed_calls:
-                    self.calls[call.call_id] = call
-                    self.stored_calls.add(call.call_id)
-        return [call for call in self.calls.values() if call.account_id == account_id]
+        found = self._found.get(account_id)
+        if found is None:
+            rows = (c for c in self.find_calls(account_id) if c.call_id not in self.closed_calls)
+            found = [self.calls.setdefault(call.call_id, call) for call in rows]
+            self._found[account_id] = found
+        live = [call for call in found if call.call_id in self.calls]
+        return live + [call for call in self.new_calls.values() if call.account_id == account_id]
 
     def balance_of(self, account_id: int | None) -> int | None:
         """The balance in micros; None without an account."""
         account = None if account_id is None else self.accounts.get(account_id)
         return None if account is None else account.balance_micros
+
+    def put(self, account: Account) -> None:
+        """Put an account in the place of the one of its id."""
+        self.accounts[account.id] = self.changed_accounts[account.id] = account
 
     def reserve(self, account_id: int | None, micros: int) -> None:
         """Reserve money of an account, or release it (negative micros).
@@ -93,8 +93,7 @@ class Book(Struct):
             UnknownAccount: there is no such account.
         """
         account = self.account(account_id)
-        held = account.reserved_micros + micros
-        self.accounts[account.id] = account.with_sums(account.balance_micros, held)
+        self.put(account.with_sums(account.balance_micros, account.reserved_micros + micros))
 
     def hold(self, call: LiveCall, held: Slice, coverage: Coverage | None) -> Authorization:
         """Put a reservation in the place of the one that a call has."""
@@ -102,23 +101,39 @@ class Book(Struct):
         call.reserved_micros = held.reserved_micros
         call.paid_seconds = held.paid_seconds
         call.coverage = coverage
-        self.changed_calls.add(call.call_id)
+        self.changed_calls[call.call_id] = call
         return authorized(call.call_id, held)
 
+    def remove(self, call: LiveCall) -> None:
+        """Remove a call that has ended."""
+        key = call.call_id
+        del self.calls[key]
+        self.changed_calls.pop(key, None)
+        if self.new_calls.pop(key, None) is None:
+            self.closed_calls.append(key)
+
     def post(
-        self, transaction: str, account_id: int, micros: int, kind: str, against: str, at: int
+        self,
+        transaction: str,
+        account_id: int,
+        micros: int,
+        kind: str,
+        against: str,
+        at: int,
+        reserved_micros: int = 0,
     ) -> tuple[Entry, Entry]:
         """Post micros to an account (from it, if negative), against a book of our own.
 
         Args:
             against: the book of our own, such as "revenue" or "cash".
             at: epoch milliseconds.
+            reserved_micros: to be released with it, in one step.
         """
         account = self.account(account_id)
         made = posting(transaction, account.id, account.currency, micros, kind, against, at)
         self.new_entries += made
-        balance = account.balance_micros + micros
-        self.accounts[account.id] = account.with_sums(balance, account.reserved_micros)
+        balance, held = account.balance_micros + micros, account.reserved_micros - reserved_micros
+        self.put(account.with_sums(balance, held))
         return made
 
     def record(

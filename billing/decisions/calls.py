@@ -12,6 +12,7 @@ from billing.facts.authorization import (
     AccountBlocked,
     AnswerCall,
     Authorization,
+    BillingError,
     CloseCall,
     CurrencyMismatch,
     ExtendCall,
@@ -43,11 +44,18 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
     """
     known = book.calls.get(command.call_id)
     if known is not None:
-        return Authorization(command.call_id, known.reserved_micros, known.paid_seconds)
+        return _opened_before(known)
     held, coverage, room = FREE, None, None
     if command.rate is not None and not command.rate.free:
-        held, coverage, room = _reserve_first(book, command, command.rate)
-    book.calls[command.call_id] = LiveCall(
+        try:
+            held, coverage, room = _reserve_first(book, command, command.rate)
+        except BillingError:
+            # What the command reserved may be what it lacks now that it is repeated.
+            known = book.find_call(command.call_id)
+            if known is None:
+                raise
+            return _opened_before(known)
+    call = LiveCall(
         command.call_id,
         command.account_id,
         command.rate,
@@ -60,8 +68,12 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
         command.node,
         coverage=coverage,
     )
-    book.changed_calls.add(command.call_id)
+    book.calls[call.call_id] = book.new_calls[call.call_id] = call
     return fair_slices.told(book, authorized(command.call_id, held), room)
+
+
+def _opened_before(call: LiveCall) -> Authorization:
+    return Authorization(call.call_id, call.reserved_micros, call.paid_seconds)
 
 
 def _reserve_first(
@@ -210,7 +222,7 @@ def answer(book: Book, command: AnswerCall) -> Authorization | None:
     call.trunk, call.cost, call.dialogs = command.trunk, command.cost, command.dialogs
     # Also if it was proven later while it rang: then the wall clock has been set back since.
     call.last_alive_at = command.at
-    book.changed_calls.add(call.call_id)
+    book.changed_calls[call.call_id] = call
     if call.coverage is not None:
         return covered_calls.answer(book, call, command.at)
     if call.rate is not None and call.rate.changes:
@@ -236,10 +248,10 @@ def prove_alive(book: Book, command: ProveAlive) -> None:
             continue
         if at > call.last_alive_at:
             call.last_alive_at = at
-            book.changed_calls.add(call_id)
+            book.changed_calls[call_id] = call
         if call_id in command.dialogs:
             call.dialogs = command.dialogs[call_id]
-            book.changed_calls.add(call_id)
+            book.changed_calls[call_id] = call
 
 
 def close(book: Book, command: CloseCall) -> Settlement:
@@ -260,13 +272,11 @@ def close(book: Book, command: CloseCall) -> Settlement:
         call.coverage = covered_calls.settle(book, call, cdr)
     cdr = rated(cdr, call)
     if call.account_id in book.accounts:
-        book.reserve(call.account_id, -call.reserved_micros)
-        _charge(book, call, cdr)
-    del book.calls[call.call_id]
-    book.closed_calls.add(call.call_id)
-    book.changed_calls.discard(call.call_id)
-    billed_until = (cdr.answered_at or 0) + cdr.billed_seconds * 1000
-    rate = None if call.rate is None else call.rate.until(billed_until)
+        _charge(book, call.account_id, call, cdr)
+    book.remove(call)
+    rate = call.rate
+    if rate is not None and rate.changes:
+        rate = rate.until((cdr.answered_at or 0) + cdr.billed_seconds * 1000)
     book.record(cdr, rate, call.coverage if cdr.package is not None else None, call.cost)
     return Settlement(cdr, book.balance_of(call.account_id))
 
@@ -278,11 +288,13 @@ def _closed_before(book: Book, command: CloseCall) -> Settlement:
     return Settlement(stored, book.balance_of(stored.account))
 
 
-def _charge(book: Book, call: LiveCall, cdr: Cdr) -> None:
-    if cdr.price_micros == 0 or call.account_id is None:
-        return
-    key, price = call_transaction(call.call_id), -cdr.price_micros
-    book.post(key, call.account_id, price, "call", "revenue", cdr.ended_at)
+def _charge(book: Book, account_id: int, call: LiveCall, cdr: Cdr) -> None:
+    price, held = cdr.price_micros, call.reserved_micros
+    if price:
+        key = call_transaction(call.call_id)
+        book.post(key, account_id, -price, "call", "revenue", cdr.ended_at, held)
+    elif held:
+        book.reserve(account_id, -held)
 
 
 def write_cdr(book: Book, command: WriteCdr) -> Settlement:

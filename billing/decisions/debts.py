@@ -77,6 +77,6 @@ def _lift(book: Book, account: Account, suspension: Suspension, at: int) -> None
 
 
 def _change(book: Book, account: Account, status: Status, at: int, why: str) -> None:
-    book.accounts[account.id] = structs.replace(account, status=status)
+    book.put(structs.replace(account, status=status))
     change = Change(account.id, at, SWITCH, "status", account.status, status, why)
     book.new_changes.append(change)

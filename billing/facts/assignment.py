@@ -55,9 +55,10 @@ class Assignments:
 
     def tariff_of(self, account_id: int, line: str | None, at: int) -> str:
         """The name of the tariff of a call that is placed then."""
-        later = self._later.get(account_id, {})
-        for whose in (line, None) if line is not None else (None,):
-            for item in later.get(whose, ()):
-                if item.from_at <= at:
-                    return item.tariff
+        later = self._later.get(account_id)
+        if later is not None:
+            for whose in (line, None) if line is not None else (None,):
+                for item in later.get(whose, ()):
+                    if item.from_at <= at:
+                        return item.tariff
         return self._own.get(account_id, DEFAULT_TARIFF)

@@ -167,8 +167,9 @@ class OpenCall(Struct, Command[Authorization], frozen=True):
     most_calls: int | None = None
 
     def touches(self, touched: Touched) -> None:
-        touched.calls.add(self.call_id)
-        touched.subscriptions.update(self.packages)
+        touched.opening.add(self.call_id)
+        if self.packages:
+            touched.subscriptions.update(self.packages)
         if self.account_id is not None:
             touched.accounts.add(self.account_id)
 

@@ -28,6 +28,8 @@ class Touched(Struct):
     """Accounts by id. Their rows are locked until the batch is written."""
     calls: set[str] = field(default_factory=set)
     """Live calls by call id."""
+    opening: set[str] = field(default_factory=set)
+    """Ids of calls that begin. They have a row only if the command is repeated."""
     covered_calls_of: set[int] = field(default_factory=set)
     """Accounts whose live calls under packages are needed."""
     closing: dict[str, str] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def _add(connection: Connection, book: Book, command: AddAccount) -> Account:
     key = connection.execute(insert(schema.accounts), row).inserted_primary_key
     assert key is not None
     account = structs.replace(account, id=key[0])
-    book.accounts[account.id] = book.loaded[account.id] = account
+    book.accounts[account.id] = account
     return account
 
 

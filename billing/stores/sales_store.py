@@ -244,7 +244,10 @@ def due_of_kind(connection: Connection, kind: str, until: int, limit: int) -> li
 
 def next_due(connection: Connection) -> int | None:
     """The earliest instant at which a work is due; None without any."""
-    return connection.execute(select(func.min(schema.due_work.c.due_at))).scalar_one_or_none()
+    return connection.execute(_NEXT_DUE).scalar_one_or_none()
+
+
+_NEXT_DUE = select(func.min(schema.due_work.c.due_at))
 
 
 def bonus_rates(connection: Connection) -> list[tuple[str, str, int]]:

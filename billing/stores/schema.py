@@ -345,10 +345,12 @@ def cdr_row(
 ) -> Row:
     """The row of a CDR, in the order of CDR_COLUMNS; text from the wire is made storable."""
     calling, called, dialled, presented, call_id = chosen = _from_the_wire(cdr)
+    text = "".join(filter(None, chosen))
+    # As nearly always: all numbers together aren't longer than each of them may be.
     if not (
-        "".join(filter(None, chosen)).isprintable()
+        text.isprintable()
         and len(call_id) <= MAX_CALL_ID
-        and max(len(calling), len(called), len(dialled), len(presented or "")) <= MAX_NUMBER
+        and len(text) - len(call_id) <= MAX_NUMBER
     ):
         cdr = structs.replace(
             cdr,

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
-from billing.stores.residents import Residents
+from billing.stores.working_set import WorkingSet
 
 Result = TypeVar("Result")
 
@@ -31,43 +31,43 @@ class SqliteWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._driver: sqlite3.Connection | None = None
+        self._working_set: WorkingSet | None = None
+        """What the last batches left; None without a connection."""
+        self._driver: sqlite3.Connection
         """The driver's own connection, which takes a tenth of the time of SQLAlchemy's way."""
-        self._residents = Residents()
         self._seen: tuple[int, int] | None = None
-        """The state of the database that the residents are of: `PRAGMA data_version`, which other
+        """The state of the database that the working set is of: `PRAGMA data_version`, which other
         connections change, and the rows changed by this one, which in memory is everybody's."""
 
-    def transact(self, work: Callable[[Connection, Residents], Result]) -> Result:
+    def transact(self, work: Callable[[WorkingSet], Result]) -> Result:
         """Do work in a transaction that commits at the end, or leaves nothing if anything is
-        raised; the residents are those that earlier ones left, unless others wrote meanwhile."""
+        raised; with what earlier ones left in memory, unless others wrote meanwhile."""
         with self._lock:
-            connection, driver = self._connection, self._driver
             try:
-                if connection is None or driver is None:
-                    connection, driver = self._connect()
-                with connection.begin():
+                working_set = self._working_set or self._connect()
+                with working_set.connection.begin():
                     # The write lock is ours: nothing changes between this and the commit.
+                    driver = self._driver
                     (version,) = driver.execute("PRAGMA data_version").fetchone()
                     if (version, driver.total_changes) != self._seen:
-                        self._residents.forget()
-                    result = work(connection, self._residents)
+                        working_set.forget()
+                    result = work(working_set)
                     self._seen = version, driver.total_changes
             except BaseException:
                 self._close()
                 raise
             return result
 
-    def _connect(self) -> tuple[Connection, sqlite3.Connection]:
-        connection = self._connection = self._engine.connect()
+    def _connect(self) -> WorkingSet:
+        connection = self._engine.connect()
+        working_set = self._working_set = WorkingSet(connection)
         driver = self._driver = driver_of(connection)
         connection.execution_options(writer=driver)
         driver.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         # A statement that may fail half-way keeps what pages were before it. A batch of a dozen
         # calls changes more than the 64 KiB which SQLite would keep outside of temporary files.
         driver.execute("PRAGMA temp_store = MEMORY")
-        return connection, driver
+        return working_set
 
     def close(self) -> None:
         """Close the connection, and keep nothing; the next transaction opens another."""
@@ -75,11 +75,9 @@ class SqliteWriter:
             self._close()
 
     def _close(self) -> None:
-        self._residents.forget()
-        self._seen = None
-        connection, self._connection, self._driver = self._connection, None, None
-        if connection is not None:
-            connection.close()
+        working_set, self._working_set, self._seen = self._working_set, None, None
+        if working_set is not None:
+            working_set.connection.close()
 
 
 def driver_of(connection: Connection) -> sqlite3.Connection:

@@ -7,7 +7,7 @@ done once, and rows are tuples as the driver has them. What the driver raises co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -32,11 +32,11 @@ class Cursor(Protocol):
         ...
 
 
-class _Compiled:
+class Statement:
     """A statement as one database's driver takes it.
 
     Args:
-        names: the parameters in the order in which they are given.
+        names: the statement's parameters, in the order of a row.
     """
 
     __slots__ = ("arrange", "text")
@@ -53,29 +53,12 @@ class _Compiled:
         elif tuple(wanted) != tuple(names):
             self.arrange = itemgetter(*map(list(names).index, wanted))
 
-
-class Statement:
-    """Something done to many rows.
-
-    Args:
-        names: the statement's parameters, in the order of a row.
-    """
-
-    def __init__(self, statement: Executable, names: Sequence[str]) -> None:
-        self._statement = statement
-        self._names = tuple(names)
-        self._compiled: dict[str, _Compiled] = {}
-
-    def run(self, cursor: Cursor, dialect: Dialect, rows: Sequence[Row]) -> int:
-        """Do it to each row, of which there is one at least; how many rows of the table it
-        touched."""
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = _Compiled(self._statement, dialect, self._names)
-            self._compiled[dialect.name] = compiled
-        arrange = compiled.arrange
-        cursor.executemany(compiled.text, rows if arrange is None else list(map(arrange, rows)))
-        return cursor.rowcount
+    def run(self, cursor: Cursor, rows: Iterable[Row]) -> None:
+        """Do it to each row, of which there is one at least; then the cursor's rowcount tells how
+        many rows of the table it touched."""
+        if self.arrange is not None:
+            rows = map(self.arrange, rows)
+        cursor.executemany(self.text, list(rows))
 
 
 class Lookup:
@@ -85,7 +68,7 @@ class Lookup:
     def __init__(self, query: Rows, column: Expression) -> None:
         self._query = query
         self._column = column
-        self._compiled: dict[tuple[str, int], _Compiled] = {}
+        self._compiled: dict[tuple[str, int], Statement] = {}
 
     def rows(self, connection: Connection, keys: Sequence[object]) -> list[Row]:
         """The rows of some keys, in as few statements as MAX_KEYS lets."""
@@ -111,11 +94,11 @@ class Lookup:
         finally:
             cursor.close()
 
-    def _compile(self, dialect: Dialect, length: int) -> _Compiled:
+    def _compile(self, dialect: Dialect, length: int) -> Statement:
         compiled = self._compiled.get((dialect.name, length))
         if compiled is None:
             names = [f"key_{number}" for number in range(length)]
             parameters = [bindparam(name, type_=self._column.type) for name in names]
             query = self._query.where(self._column.in_(parameters))
-            compiled = self._compiled[dialect.name, length] = _Compiled(query, dialect, names)
+            compiled = self._compiled[dialect.name, length] = Statement(query, dialect, names)
         return compiled

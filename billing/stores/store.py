@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     Connection,
     Engine,
-    bindparam,
     create_engine,
-    delete,
     event,
     func,
-    insert,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from billing.decisions.book import Book
 from billing.decisions.calls import recovered
 from billing.decisions.table import DECISIONS
 from billing.facts.account import Account, Change, Status
@@ -34,31 +29,25 @@ from billing.facts.authorization import (
     CloseCall,
 )
 from billing.facts.cdr import Cdr
-from billing.facts.command import Answer, Command, Touched, touched_by
-from billing.facts.ledger import Difference, Entry, own_entries
+from billing.facts.command import Answer, Command, touched_by
+from billing.facts.ledger import Difference, Entry
 from billing.facts.live_call import LiveCall, StoredDialogs
 from billing.facts.tariff import Tariff
 from billing.stores import (
     cdr_search,
-    debt_store,
-    hold_store,
-    order_store,
-    rental_store,
-    sales_store,
     schema,
     tariff_store,
     verification,
-    wallet_store,
 )
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.definitions import define
 from billing.stores.failure import cause_of, explained
 from billing.stores.idle_connections import try_rested
 from billing.stores.paging import Page, containing, newest_first
-from billing.stores.residents import Residents
 from billing.stores.schema import metadata
 from billing.stores.sqlite_writer import Result, SqliteWriter
-from billing.stores.statements import MAX_KEYS, Lookup, Statement
+from billing.stores.statements import MAX_KEYS
+from billing.stores.working_set import LIVE_CALLS, Conflict, WorkingSet
 
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
 
@@ -71,9 +60,6 @@ gaps there that cost as much again, until memory is flat after an hour and not a
 SPILL_PAGES = 512
 """Pages that a transaction changes before they go to the disk early; as many as by SQLite's own
 cache of 2 MB."""
-MAX_SHARING_CALLS = 200
-"""Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
-that takes. They are those that hold the most."""
 CONFLICT_RETRIES = 5
 """Attempts at a batch whose accounts another process changes meanwhile."""
 
@@ -98,8 +84,21 @@ class StoreError(Exception):
     """The database can't do it now; one line that names the file and the cause."""
 
 
-class _Conflict(Exception):
-    """Another process changed an account between our reading and our writing."""
+class _ServerWriter:
+    """The transactions that write to a server's database. Other processes write the same rows, so
+    that none stay in memory: each transaction reads and locks them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def transact(self, work: Callable[[WorkingSet], Result]) -> Result:
+        """Do work in a transaction that commits at the end, or leaves nothing if anything is
+        raised."""
+        with self._engine.begin() as connection:
+            return work(WorkingSet(connection))
+
+    def close(self) -> None:
+        """Nothing: the engine has the connections."""
 
 
 class Store:
@@ -132,16 +131,17 @@ class Store:
         self._file = Path(database) if is_file and database is not None else None
         # Any: the module of whichever driver the URL names.
         self._driver: Any = self.engine.dialect.dbapi
-        self._sqlite_writer: SqliteWriter | None = None
+        self._writer: SqliteWriter | _ServerWriter
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_up_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             self._reader = self.engine.execution_options(reading=True)
-            self._sqlite_writer = SqliteWriter(self.engine)
+            self._writer = SqliteWriter(self.engine)
         else:
             try_rested(self.engine)
             # All of a report is of one moment, as it is with SQLite.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
+            self._writer = _ServerWriter(self.engine)
 
     def create(self) -> None:
         """Create the tables that aren't there (tests and tools; a switch migrates)."""
@@ -154,8 +154,7 @@ class Store:
 
     def forget(self) -> None:
         """Read everything anew: other tables were put in the place of those of this file."""
-        if self._sqlite_writer is not None:
-            self._sqlite_writer.close()
+        self._writer.close()
 
     # Writing
 
@@ -166,25 +165,20 @@ class Store:
         Raises:
             StoreError: the database failed and nothing of the batch was applied.
         """
-        last = StoreError(f"database {self._name}: too many writers change the same accounts")
+        last: StoreError | None = None
+        is_new = True
         for _ in range(CONFLICT_RETRIES):
             try:
-                return self._transact(partial(self._apply, commands))
-            except _Conflict:
-                continue
+                return self._writer.transact(partial(self._apply, commands, is_new))
+            except Conflict:
+                pass
             except (SQLAlchemyError, self._driver.Error) as error:
                 last = self._error(error)
                 if not self._is_conflict(error):
                     raise last from error
-        raise last
-
-    def _transact(self, work: Callable[[Connection, Residents], Result]) -> Result:
-        """Do work in a transaction that writes, with the rows that need not be read for it. On a
-        server other processes write the same rows, and each transaction reads and locks them."""
-        if self._sqlite_writer is not None:
-            return self._sqlite_writer.transact(work)
-        with self.engine.begin() as connection:
-            return work(connection, Residents())
+            is_new = False  # another process was in the way, or a call that begins is repeated
+        why = "too many writers change the same accounts"
+        raise last or StoreError(f"database {self._name}: {why}")
 
     def apply_within(
         self, connection: Connection, commands: Sequence[Command[Answer]]
@@ -196,33 +190,45 @@ class Store:
             StoreError: another process changed the same accounts; the transaction must be undone.
         """
         try:
-            return self._apply(commands, connection, Residents())
-        except _Conflict:
+            return self._apply(commands, False, WorkingSet(connection))
+        except Conflict:
             why = "another process changed the same accounts"
             raise StoreError(f"database {self._name}: {why}") from None
 
     def _apply(
-        self, commands: Sequence[Command[Answer]], connection: Connection, residents: Residents
+        self,
+        commands: Sequence[Command[Answer]],
+        is_new: bool,
+        working_set: WorkingSet,
     ) -> list[Answer | BillingError]:
-        book = _load(connection, residents, touched_by(commands))
+        """Apply a batch in this transaction.
+
+        Args:
+            is_new: calls that begin are taken for new and not looked for. Where one isn't, since
+                its command is repeated, its insert fails as a conflict.
+        """
+        touched = touched_by(commands)
+        if not is_new:
+            touched.calls |= touched.opening
+        book = working_set.load(touched)
         results: list[Answer | BillingError] = []
         decided_only = True
         for command in commands:
             decision = DECISIONS.get(type(command))
             try:
                 if decision is not None:
-                    # A test compares each decision's types with its command's.
-                    results.append(cast("Answer", decision(book, command)))
+                    # A test compares each decision's types with its command's; a cast is a call.
+                    results.append(decision(book, command))  # type: ignore[arg-type]
                 else:
                     decided_only = False
-                    results.append(define(connection, book, command))
+                    results.append(define(working_set.connection, book, command))
             except BillingError as refused:
                 results.append(refused.with_traceback(None))  # whose frames hold the results
-        changed = _write(connection, book)
+        working_set.write(book)
         if decided_only:
-            residents.keep(book, changed)
+            working_set.keep(book)
         else:  # a definition may have changed rows that the book doesn't know
-            residents.forget()
+            working_set.forget()
         return results
 
     def _error(self, error: Exception) -> StoreError:
@@ -358,7 +364,9 @@ class Store:
 
     def live_calls(self, node: str | None = None) -> list[LiveCall]:
         """Calls that aren't over, or whose process died; of one node, or of all."""
-        query = _LIVE if node is None else _LIVE.where(schema.live_calls.c.node == node)
+        query = LIVE_CALLS
+        if node is not None:
+            query = query.where(schema.live_calls.c.node == node)
         with self._reading() as connection:
             return [schema.call_of(row) for row in connection.execute(query)]
 
@@ -417,161 +425,12 @@ def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:
     return [CloseCall(call.call_id, recovered(call)) for call in calls]
 
 
-def _load(connection: Connection, residents: Residents, touched: Touched) -> Book:
-    """The working set of a batch: what is resident, and the rest from the tables."""
-    calls = _calls(connection, residents, touched)
-    owners = touched.accounts
-    for call in calls.values():
-        if call.account_id is not None:
-            owners.add(call.account_id)
-    accounts = _accounts(connection, residents, owners)
-    if calls and connection.dialect.name != "sqlite":
-        # The transaction that had the accounts locked may have changed their calls.
-        calls = _calls(connection, residents, touched)
-    cdrs: dict[str, Cdr] = {}
-    if touched.cdrs or not touched.closing.keys() <= calls.keys():
-        cdrs = _written_before(connection, touched, calls)
-    if cdrs:
-        owners_of_closed = {cdr.account for cdr in cdrs.values() if cdr.account is not None}
-        accounts |= _accounts(connection, residents, owners_of_closed - owners)
-    payments = _posted(connection, touched.payments) if touched.payments else {}
-    book = Book(accounts, calls, cdrs, payments, partial(_calls_of, connection))
-    for call in calls.values():
-        if call.coverage is not None:
-            touched.subscriptions.update(call.coverage.candidates)
-    if touched.anything_sold:
-        for room in _ROOMS:
-            room.load(connection, touched, book.sales)
-    return book
-
-
-def _written_before(
-    connection: Connection, touched: Touched, calls: Mapping[str, LiveCall]
-) -> dict[str, Cdr]:
-    """CDRs that stand in the place of what is to be written or closed, since it was repeated."""
-    wanted = sorted(touched.cdrs)
-    wanted += [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in calls]
-    found = _CDRS_BY_ID.rows(connection, wanted)
-    cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found]
-    return {cdr.id: cdr for cdr in cdrs}
-
-
-def _posted(connection: Connection, transactions: set[str]) -> dict[str, Entry]:
-    """The entries of accounts that transactions posted before, by transaction."""
-    keys = [key for transaction in sorted(transactions) for key in own_entries(transaction)]
-    entries = [schema.entry_of(row) for row in _OWN_ENTRIES_BY_ID.rows(connection, keys)]
-    return {entry.transaction_id: entry for entry in entries}
-
-
-def _accounts(connection: Connection, residents: Residents, keys: set[int]) -> dict[int, Account]:
-    accounts = residents.accounts(sorted(keys))
-    if len(accounts) < len(keys):
-        for row in _ACCOUNTS_BY_ID.rows(connection, sorted(keys - accounts.keys())):
-            account = schema.account_of(row)
-            accounts[account.id] = account
-    return accounts
-
-
-def _calls(connection: Connection, residents: Residents, touched: Touched) -> dict[str, LiveCall]:
-    keys = touched.calls
-    calls = residents.calls(sorted(keys))
-    if len(calls) < len(keys):
-        for row in _LIVE_BY_ID.rows(connection, sorted(keys - calls.keys())):
-            call = schema.call_of(row)
-            calls[call.call_id] = call
-    if touched.covered_calls_of:
-        for row in _COVERED_BY_ACCOUNT.rows(connection, sorted(touched.covered_calls_of)):
-            call = schema.call_of(row)
-            calls.setdefault(call.call_id, call)
-    return calls
-
-
-def _calls_of(connection: Connection, account_id: int) -> list[LiveCall]:
-    columns = schema.live_calls.c
-    mine = _LIVE.where(columns.account_id == account_id)
-    query = mine.order_by(columns.reserved_micros.desc(), columns.call_id).limit(MAX_SHARING_CALLS)
-    return [schema.call_of(row) for row in connection.execute(query)]
-
-
-_ROOMS = (order_store, rental_store, sales_store, wallet_store, hold_store, debt_store)
-"""The stores of what is sold. Orders come first: they touch rentals and numbers."""
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)
-_LIVE = select(*(schema.live_calls.c[name] for name in schema.CALL_COLUMNS if name != "dialogs"))
-
-_LIVE_BY_ID = Lookup(_LIVE, schema.live_calls.c.call_id)
-_COVERED_BY_ACCOUNT = Lookup(
-    _LIVE.where(schema.live_calls.c.coverage.is_not(None)), schema.live_calls.c.account_id
-)
-# Where several processes write (PostgreSQL), an account belongs to one batch at a time; locked in
-# one order, so that two batches never wait for each other. SQLite has one writer anyway.
-_ACCOUNTS_BY_ID = Lookup(
-    _ACCOUNTS.order_by(schema.accounts.c.id).with_for_update(), schema.accounts.c.id
-)
-_CDR_COLUMNS = tuple(column.name for column in schema.cdrs.columns)
-_CDRS_BY_ID = Lookup(select(schema.cdrs), schema.cdrs.c.id)
-_OWN_ENTRIES_BY_ID = Lookup(_ENTRIES, schema.entries.c.id)
-
-_INSERT_CALLS = Statement(insert(schema.live_calls), schema.CALL_COLUMNS)
-_UPDATE_CALLS = Statement(
-    update(schema.live_calls)
-    .where(schema.live_calls.c.call_id == bindparam("key"))
-    .values(
-        {name: bindparam(name) for name in schema.CALL_CHANGES}
-        | {"dialogs": func.coalesce(bindparam("dialogs"), schema.live_calls.c.dialogs)}
-    ),
-    (*schema.CALL_CHANGES, "key"),
-)
-_DELETE_CALLS = Statement(
-    delete(schema.live_calls).where(schema.live_calls.c.call_id == bindparam("key")), ("key",)
-)
-_INSERT_CDRS = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
-_INSERT_ENTRIES = Statement(insert(schema.entries), schema.ENTRY_COLUMNS)
-_UPDATE_ACCOUNTS = Statement(
-    update(schema.accounts)
-    .where(schema.accounts.c.id == bindparam("key"))
-    .where(schema.accounts.c.version == bindparam("known_version"))
-    .values({name: bindparam(f"new_{name}") for name in schema.ACCOUNT_CHANGES}),
-    (*(f"new_{name}" for name in schema.ACCOUNT_CHANGES), "key", "known_version"),
-)
-
 
 _CONFLICTS = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected (PostgreSQL, appendix A)."""
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
-
-
-def _write(connection: Connection, book: Book) -> list[Account]:
-    """Write everything that the batch changed, one statement a table; the changed accounts."""
-    calls, stored = book.calls, book.stored_calls
-    accounts, dialect = book.changed_accounts, connection.dialect
-    cursor = connection.connection.cursor()  # one for all of them: each costs as much as its rows
-    try:
-        if new := book.changed_calls - stored:
-            _INSERT_CALLS.run(cursor, dialect, [schema.call_row(calls[key]) for key in new])
-        if changed := book.changed_calls & stored:
-            rows = [schema.call_changes(calls[key]) for key in changed]
-            _UPDATE_CALLS.run(cursor, dialect, rows)
-        if closed := book.closed_calls & stored:
-            _DELETE_CALLS.run(cursor, dialect, [(key,) for key in closed])
-        if book.new_cdrs:
-            rows = [schema.cdr_row(*record) for record in book.new_cdrs]
-            _INSERT_CDRS.run(cursor, dialect, rows)
-        if book.new_entries:
-            _INSERT_ENTRIES.run(cursor, dialect, list(map(schema.entry_row, book.new_entries)))
-        if accounts:
-            rows = [schema.account_changes(account) for account in accounts]
-            if _UPDATE_ACCOUNTS.run(cursor, dialect, rows) != len(rows):
-                raise _Conflict
-    finally:
-        cursor.close()
-    if book.new_changes:
-        histories = [schema.change_row(change) for change in book.new_changes]
-        connection.execute(insert(schema.account_changes_table), histories)
-    if book.sales.changes:
-        for room in _ROOMS:
-            room.write(connection, book.sales)
-    return accounts
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
@@ -592,8 +451,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry)
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock before a batch reads, so that it is still true when the batch writes."""
     options = connection.get_execution_options()
-    writer: sqlite3.Connection | None = options.get("writer")
-    if writer is not None:  # SQLAlchemy's way would take as long as a batch's statements
-        writer.execute("BEGIN IMMEDIATE")
+    if "writer" in options:  # SQLAlchemy's way would take as long as a batch's statements
+        options["writer"].execute("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN" if options.get("reading", False) else "BEGIN IMMEDIATE")

@@ -227,6 +227,25 @@ class TestCalls:
         assert books.account(who).balance_micros == 0
         assert books.verify() == []
 
+    def test_A9_a_call_over_a_renewal_goes_on_under_its_other_package_too(self):
+        short = replace(HUNDRED, name="short", free_seconds=20)
+        books, who = shop(short, HUNDRED, balance=30 * LARI)
+        end = START + 30 * DAY
+        buy(books, who, short, auto_renew=True)
+        buy(books, who, HUNDRED, end - DAY, "p2")
+        open_call(books, "c0", who, end - 60_000, packages=("p2",))
+        one(books, ExtendCall("c0", end - 60_000))  # holds all that the second package has
+        open_call(books, "c1", who, end - 20_000, packages=("p1", "p2"))
+        one(books, AnswerCall("c1", end - 20_000))
+        close_call(books, "c0", who, end - 50_000, 10_000)
+        assert books.account(who).reserved_micros == 40_000  # 40 of 60 s
+        run_due(books, books.apply, end, TBILISI)
+        assert books.account(who).reserved_micros == 0  # 20 s of the new term, then the other's
+        assert subscription(books, who, "p2").held_ms == 20_000
+        record = close_call(books, "c1", who, end - 20_000, 60_000)
+        assert record.price_micros == 0
+        assert books.verify() == []
+
     def test_unanswered_and_graced_calls_use_nothing(self):
         graced = replace(RATE, grace_seconds=5)
         books, who = shop(HUNDRED, balance=5 * LARI)

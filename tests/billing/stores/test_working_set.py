@@ -81,6 +81,58 @@ def test_what_another_connection_of_the_process_changes_is_seen_by_the_next_batc
     assert (changed.name, changed.status) == ("renamed", "suspended")
 
 
+@pytest.mark.usefixtures("database")
+def test_a_call_that_is_opened_again_among_new_ones_keeps_its_reservation():
+    books = store()
+    who = account(books, 10_000_000)
+    (first,) = books.apply([OpenCall("a", who, RATE, b"{}", 0)])
+    books.forget()
+    again = books.apply([OpenCall(key, who, RATE, b"{}", 0) for key in ("b", "a", "c")])
+    assert [answer.call_id for answer in again] == ["b", "a", "c"]
+    assert {answer.reserved_micros for answer in again} == {first.reserved_micros}
+    assert books.account(who).reserved_micros == 3 * first.reserved_micros
+    assert books.verify() == []
+
+
+@pytest.mark.usefixtures("database")
+def test_a_call_that_is_opened_again_when_its_money_is_all_reserved_has_its_reservation():
+    books = store()
+    who = account(books, 9_000)
+    (first,) = books.apply([OpenCall("a", who, RATE, b"{}", 0)])
+    assert books.account(who).available_micros == 0
+    books.forget()
+    (again,) = books.apply([OpenCall("a", who, RATE, b"{}", 0)])
+    assert (again.reserved_micros, again.paid_seconds) == (9_000, 9)
+    assert first.reserved_micros == 9_000
+    (other,) = books.apply([OpenCall("b", who, RATE, b"{}", 0)])
+    assert isinstance(other, InsufficientFunds)
+    assert books.verify() == []
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_call_that_is_opened_again_and_ends_in_the_same_batch_is_settled_once(answered):
+    books = store()
+    who = account(books, 10_000_000)
+    books.apply([OpenCall("a", who, RATE, b"{}", 0)])
+    books.forget()
+    between = [AnswerCall("a", 1_000)] if answered else []
+    ended = CloseCall("a", cdr("a", who, 60_000))
+    books.apply([OpenCall("a", who, RATE, b"{}", 0), *between, ended, ended])
+    assert books.live_calls() == []
+    assert [(record.id, record.price_micros) for record in books.cdrs()] == [("a-a", 60_000)]
+    assert books.account(who).reserved_micros == 0
+    assert books.account(who).balance_micros == 10_000_000 - 60_000
+    assert books.verify() == []
+
+
+def test_a_call_that_begins_is_not_looked_for(url):
+    books = store(url)
+    who = account(books, 10_000_000)
+    books.apply([OpenCall("a", who, RATE, b"{}", 0)])
+    assert reads_of(books, [OpenCall("b", who, RATE, b"{}", 0)]) == []
+
+
 def test_a_batch_that_failed_half_way_leaves_nothing_in_memory(url):
     books = store(url)
     who = account(books, 10_000_000)

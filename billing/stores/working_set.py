@@ -1,0 +1,242 @@
+"""Accounts and live calls in memory, between the tables and the batches of one connection.
+
+What the commands of a batch touch is loaded, by one statement a table, and what they changed is
+written, by one statement a table and kind of change. A call's reservation, answer and settlement
+are three batches about the same two rows, so these stay in memory. Where nothing but this
+connection has written since the last batch, they are what the tables hold, and nothing is read
+again. Several processes that share a server's database can't know that: they begin each batch with
+an empty working set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from itertools import starmap
+
+from msgspec import structs
+from sqlalchemy import Connection, Dialect, bindparam, delete, func, insert, select, update
+
+from billing.decisions.book import Book
+from billing.facts.account import Account
+from billing.facts.cdr import Cdr
+from billing.facts.command import Touched
+from billing.facts.ledger import Entry, own_entries
+from billing.facts.live_call import LiveCall
+from billing.stores import (
+    debt_store,
+    hold_store,
+    order_store,
+    rental_store,
+    sales_store,
+    schema,
+    wallet_store,
+)
+from billing.stores.statements import Lookup, Statement
+
+MAX_SHARING_CALLS = 200
+"""Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
+that takes. They are those that hold the most."""
+MAX_ACCOUNTS = 20_000
+MAX_CALLS = 10_000
+"""Rows of each kind that are kept, about 20 MB of calls: all are dropped when there are more."""
+
+
+class Conflict(Exception):
+    """Another process changed an account between our reading and our writing."""
+
+
+class WorkingSet:
+    """The rows that the batches of one connection left in memory."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._is_shared = connection.dialect.name != "sqlite"
+        """True for a server's database, where other processes write between two statements."""
+        self._statements = _statements(connection.dialect)
+        self._cursor = connection.connection.cursor()
+        """Writes every batch: a cursor for each would cost as much as a statement's rows."""
+        self._accounts: dict[int, Account] = {}
+        self._calls: dict[str, LiveCall] = {}
+
+    def load(self, touched: Touched) -> Book:
+        """The book of a batch. It has all that is in memory, and the rest of what the batch
+        touches."""
+        accounts, calls, owners = self._accounts, self._calls, touched.accounts
+        if touched.covered_calls_of:
+            touched.calls |= self._read_calls(_COVERED_BY_ACCOUNT, touched.covered_calls_of)
+        if touched.calls:
+            if others := touched.calls.difference(calls):
+                self._read_calls(_CALLS_BY_ID, others)
+            for key in touched.calls:
+                call = calls.get(key)
+                if call is not None:
+                    if call.account_id is not None:
+                        owners.add(call.account_id)
+                    if call.coverage is not None:
+                        touched.subscriptions.update(call.coverage.candidates)
+        if unknown := owners.difference(accounts):
+            self._read_accounts(unknown)
+        if self._is_shared and calls:
+            # The transaction that had the accounts locked may have changed their calls.
+            calls.clear()
+            self._read_calls(_CALLS_BY_ID, touched.calls)
+            self._read_calls(_COVERED_BY_ACCOUNT, touched.covered_calls_of)
+        cdrs: dict[str, Cdr] = {}
+        if touched.cdrs or (touched.closing and not touched.closing.keys() <= calls.keys()):
+            cdrs = _written_before(self.connection, touched, calls)
+            owners_of_closed = {cdr.account for cdr in cdrs.values() if cdr.account is not None}
+            self._read_accounts(owners_of_closed.difference(accounts))
+        payments = _posted(self.connection, touched.payments) if touched.payments else {}
+        book = Book(accounts, calls, cdrs, payments, self._call, self._calls_of)
+        if touched.anything_sold:
+            for room in _ROOMS:
+                room.load(self.connection, touched, book.sales)
+        return book
+
+    def _read_calls(self, lookup: Lookup, keys: Set[int] | Set[str]) -> set[str]:
+        """Read calls from their table; their ids. One that is in memory stays as it is there."""
+        rows = lookup.rows(self.connection, sorted(keys))
+        found = {call.call_id: call for call in map(schema.call_of, rows)}
+        for key, call in found.items():
+            self._calls.setdefault(key, call)
+        return set(found)
+
+    def _read_accounts(self, keys: set[int]) -> None:
+        for row in _ACCOUNTS_BY_ID.rows(self.connection, sorted(keys)):
+            account = schema.account_of(row)
+            self._accounts[account.id] = account
+
+    def _call(self, call_id: str) -> LiveCall | None:
+        rows = _CALLS_BY_ID.rows(self.connection, [call_id])
+        return schema.call_of(rows[0]) if rows else None
+
+    def _calls_of(self, account_id: int) -> list[LiveCall]:
+        columns = schema.live_calls.c
+        query = LIVE_CALLS.where(columns.account_id == account_id)
+        query = query.order_by(columns.reserved_micros.desc(), columns.call_id)
+        rows = self.connection.execute(query.limit(MAX_SHARING_CALLS))
+        return [schema.call_of(row) for row in rows]
+
+    def write(self, book: Book) -> None:
+        """Write everything that the batch changed.
+
+        Raises:
+            Conflict: another process changed an account meanwhile.
+        """
+        accounts, statements, cursor = book.changed_accounts, self._statements, self._cursor
+        if book.new_calls:
+            statements.insert_calls.run(cursor, map(schema.call_row, book.new_calls.values()))
+        if book.changed_calls:
+            rows = map(schema.call_changes, book.changed_calls.values())
+            statements.update_calls.run(cursor, rows)
+        if book.closed_calls:
+            statements.delete_calls.run(cursor, zip(book.closed_calls))
+        if book.new_cdrs:
+            statements.insert_cdrs.run(cursor, starmap(schema.cdr_row, book.new_cdrs))
+        if book.new_entries:
+            statements.insert_entries.run(cursor, map(schema.entry_row, book.new_entries))
+        if accounts:
+            rows = map(schema.account_changes, accounts.values())
+            statements.update_accounts.run(cursor, rows)
+            if cursor.rowcount != len(accounts):
+                raise Conflict
+        if book.new_changes:
+            histories = [schema.change_row(change) for change in book.new_changes]
+            self.connection.execute(insert(schema.account_changes_table), histories)
+        if book.sales.changes:
+            for room in _ROOMS:
+                room.write(self.connection, book.sales)
+
+    def keep(self, book: Book) -> None:
+        """Keep what a batch left, once it is written."""
+        for key, account in book.changed_accounts.items():  # their rows' versions rose
+            self._accounts[key] = structs.replace(account, version=account.version + 1)
+        for call in book.changed_calls.values():
+            call.dialogs = None  # many octets that no batch reads
+        if len(self._accounts) > MAX_ACCOUNTS or len(self._calls) > MAX_CALLS:
+            self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing: another writer was there, or a batch changed rows behind its book."""
+        self._accounts.clear()
+        self._calls.clear()
+
+
+def _written_before(
+    connection: Connection, touched: Touched, calls: Mapping[str, LiveCall]
+) -> dict[str, Cdr]:
+    """CDRs that stand in the place of what is to be written or closed, since it was repeated."""
+    wanted = sorted(touched.cdrs)
+    wanted += [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in calls]
+    found = _CDRS_BY_ID.rows(connection, wanted)
+    cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found]
+    return {cdr.id: cdr for cdr in cdrs}
+
+
+def _posted(connection: Connection, transactions: set[str]) -> dict[str, Entry]:
+    """The entries of accounts that transactions posted before, by transaction."""
+    keys = [key for transaction in sorted(transactions) for key in own_entries(transaction)]
+    entries = [schema.entry_of(row) for row in _OWN_ENTRIES_BY_ID.rows(connection, keys)]
+    return {entry.transaction_id: entry for entry in entries}
+
+
+class _Statements:
+    """The statements that write a batch, as one database's driver takes them."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        accounts, calls = schema.accounts, schema.live_calls
+        self.insert_calls = Statement(insert(calls), dialect, schema.CALL_COLUMNS)
+        self.update_calls = Statement(
+            update(calls)
+            .where(calls.c.call_id == bindparam("key"))
+            .values(
+                {name: bindparam(name) for name in schema.CALL_CHANGES}
+                | {"dialogs": func.coalesce(bindparam("dialogs"), calls.c.dialogs)}
+            ),
+            dialect,
+            (*schema.CALL_CHANGES, "key"),
+        )
+        by_id = delete(calls).where(calls.c.call_id == bindparam("key"))
+        self.delete_calls = Statement(by_id, dialect, ("key",))
+        self.insert_cdrs = Statement(insert(schema.cdrs), dialect, schema.CDR_COLUMNS)
+        self.insert_entries = Statement(insert(schema.entries), dialect, schema.ENTRY_COLUMNS)
+        self.update_accounts = Statement(
+            update(accounts)
+            .where(accounts.c.id == bindparam("key"))
+            .where(accounts.c.version == bindparam("known_version"))
+            .values({name: bindparam(f"new_{name}") for name in schema.ACCOUNT_CHANGES}),
+            dialect,
+            (*(f"new_{name}" for name in schema.ACCOUNT_CHANGES), "key", "known_version"),
+        )
+
+
+_compiled: dict[str, _Statements] = {}
+
+
+def _statements(dialect: Dialect) -> _Statements:
+    found = _compiled.get(dialect.name)
+    if found is None:
+        found = _compiled[dialect.name] = _Statements(dialect)
+    return found
+
+
+_ROOMS = (order_store, rental_store, sales_store, wallet_store, hold_store, debt_store)
+"""The stores of what is sold. Orders come first: they touch rentals and numbers."""
+
+LIVE_CALLS = select(
+    *(schema.live_calls.c[name] for name in schema.CALL_COLUMNS if name != "dialogs")
+)
+"""Live calls as :func:`~billing.stores.schema.call_of` takes their rows."""
+
+_CALLS_BY_ID = Lookup(LIVE_CALLS, schema.live_calls.c.call_id)
+_COVERED_BY_ACCOUNT = Lookup(
+    LIVE_CALLS.where(schema.live_calls.c.coverage.is_not(None)), schema.live_calls.c.account_id
+)
+# Where several processes write (PostgreSQL), an account belongs to one batch at a time; locked in
+# one order, so that two batches never wait for each other. SQLite has one writer anyway.
+_ACCOUNTS_BY_ID = Lookup(
+    select(schema.accounts).order_by(schema.accounts.c.id).with_for_update(), schema.accounts.c.id
+)
+_CDR_COLUMNS = tuple(column.name for column in schema.cdrs.columns)
+_CDRS_BY_ID = Lookup(select(schema.cdrs), schema.cdrs.c.id)
+_OWN_ENTRIES_BY_ID = Lookup(select(schema.entries), schema.entries.c.id)

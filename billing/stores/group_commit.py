@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from queue import SimpleQueue
 
@@ -211,19 +211,27 @@ class GroupCommit:
         self._is_writing = False
         if self._waiting:
             self._arm(self._loop.time())
-        untold = self._untold
-        is_telling = bool(untold)
-        untold.extend(zip(batch, results, strict=True))
-        if not is_telling:
-            self._tell()
+        told = zip(batch, results, strict=True)
+        if self._untold:
+            self._untold.extend(told)
+        elif len(batch) > TOLD_AT_ONCE:
+            self._untold.extend(told)
+            self._tell_some()
+        else:
+            self._tell(told)
 
-    def _tell(self) -> None:
+    def _tell_some(self) -> None:
         """Tell some of what is written. The rest is told when those have gone on and the sockets
         have had their turn: woken all at once, the calls of a batch would wait for each other."""
-        relieved: set[int] = set()
         untold = self._untold
-        for _ in range(min(TOLD_AT_ONCE, len(untold))):
-            (command, future), result = untold.popleft()
+        some = [untold.popleft() for _ in range(min(TOLD_AT_ONCE, len(untold)))]
+        if untold:
+            self._loop.call_soon(self._tell_some)
+        self._tell(some)
+
+    def _tell(self, told: Iterable[tuple[_Waiting, object]]) -> None:
+        relieved: set[int] = set()
+        for (command, future), result in told:
             if isinstance(result, BaseException):
                 if not future.done():
                     future.set_exception(result)
@@ -236,9 +244,7 @@ class GroupCommit:
             if isinstance(result, Authorization) and result.cut:
                 # In its turn among the answers, so that the latest reservation is heard of last.
                 self._loop.call_soon(self._tell_holders, result.cut)
-        if untold:
-            self._loop.call_soon(self._tell)
-        elif self._done is not None and not self._waiting and not self._is_writing:
+        if self._done is not None and not (self._waiting or self._is_writing or self._untold):
             self._done.set_result(None)
             self._done = None
         if relieved:

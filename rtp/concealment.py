@@ -51,6 +51,11 @@ class Concealer:
         """True if the gap is so long that the repetition has faded out."""
         return self._gap >= GONE_SAMPLES or not self._last
 
+    @property
+    def is_steady(self) -> bool:
+        """True if the last frame came."""
+        return not self._gap
+
     def note(self, octets: bytes) -> bool:
         """Keep a frame that came; False if it ends a gap, and :meth:`keep` has to fade it in."""
         if self._gap:

@@ -353,8 +353,7 @@ class Engine:
         before, noted = latch.source, latch.elsewhere
         forward = session.relay.receive(owner.side, owner.component, clear, source, now)
         if latch.source is not before and latch.source is not None:
-            self._messages.append(Latched(session.id, _letter(owner.side), *latch.source))
-            self._changed[session.id] = session
+            self._latched(session, owner.side, latch.source)
         if latch.elsewhere is not noted and latch.elsewhere is not None:
             self._messages.append(Elsewhere(session.id, _letter(owner.side), *latch.elsewhere))
         if forward is None:
@@ -364,6 +363,12 @@ class Engine:
             clear = mine.renumbered(clear)
         sealed = session.relay.sides[side].sealed(clear)
         return None if sealed is None else (session.ports[side] + component, sealed, target)
+
+    def _latched(self, session: Session, index: int, source: Address) -> None:
+        """A side's packets come from there, and go there, from now on."""
+        self._messages.append(Latched(session.id, _letter(index), *source))
+        self._changed[session.id] = session
+        self._sound.moved(session.sound)
 
     def _pass_fax(
         self, session: Session, index: int, data: bytes, source: Address, now: float
@@ -382,8 +387,7 @@ class Engine:
         selected = web.ice.selected
         if selected is not None and selected != side.latch.source:
             side.latch.fix(selected, now)
-            self._messages.append(Latched(session.id, _letter(index), *selected))
-            self._changed[session.id] = session
+            self._latched(session, index, selected)
         if web.keys is not None and not side.has_keys(web.keys):
             side.secure_by(web.keys)
             self._changed[session.id] = session

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from rtp import comfort_noise, g722, opus
+from rtp.batch import LAW_INDEX, decoded
 from rtp.comfort_noise import ComfortNoise
 from rtp.concealment import Concealer
 from rtp.formats import STATIC, Encoding, Formats
+from rtp.frame_table import FrameTable
 from rtp.g711 import LAWS, PCMU, Law
 from rtp.g722 import G722
-from rtp.jitter_buffer import Halves, JitterBuffer
+from rtp.jitter_buffer import Halves, JitterBuffer, Regular
 from rtp.opus_stream import OpusStream
-from rtp.packet import HEADER, HEADER_BYTES, PacketError, RtpPacket
+from rtp.packet import HEADER, HEADER_BYTES, PLAIN, PacketError, RtpPacket
 from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, SILENT_FRAME, Samples, saturated
 from rtp.telephone_event import EventReceiver
 
-_PLAIN = 0x80
-"""The first octet of a packet without padding, extension and contributing sources."""
+_NOTHING = bytes(FRAME_SAMPLES)
 _RISE = (np.arange(FRAME_SAMPLES) + 0.5) / FRAME_SAMPLES
 
 
@@ -40,12 +41,15 @@ class InboundSound:
         "_noise",
         "_noisy",
         "_opus",
-        "_ssrc",
         "_wide",
         "buffer",
         "clock_rate",
         "digits",
+        "is_regular",
         "law",
+        "ssrc",
+        "table",
+        "table_row",
     )
 
     def __init__(self) -> None:
@@ -59,7 +63,12 @@ class InboundSound:
         """Hz of the timestamps."""
         self.digits = ""
         """Digits received in events and not yet taken."""
-        self._ssrc: int | None = None
+        self.ssrc: int | None = None
+        self.table: FrameTable | None = None
+        """The table that has a row for the stream: its packets come many at once."""
+        self.table_row = 0
+        self.is_regular = False
+        """True while the table has the frames, and plays them."""
         self._wide: G722 | None = None
         self._opus: OpusStream | None = None
         """While that is what comes."""
@@ -73,13 +82,46 @@ class InboundSound:
     def keep_clear(self) -> None:
         """Pass what comes as it is, at a constant delay, for a fax or modem: lost packets are
         silence, and nothing is faded, merged or made up."""
+        self.leave_table()
         self._clear = True
         self.buffer.fix()
+
+    # While it is regular
+
+    @property
+    def law_types(self) -> list[int]:
+        """The payload types of the law that comes."""
+        return [number for number, law in self._laws.items() if law is self.law]
+
+    def enter_table(self, place: int) -> None:
+        """Have the table keep and play the frames, if the stream is regular.
+
+        Args:
+            place: see :meth:`FrameTable.enter`.
+        """
+        if self.table is None or self._opus is not None or self._noisy or self._clear:
+            return
+        regular = self.buffer.lend() if self._concealer.is_steady else None
+        if regular is not None:
+            self.table.enter(self, regular, place)
+
+    def leave_table(self) -> None:
+        """Deal with the stream here again."""
+        if self.is_regular and self.table is not None:
+            self.table.leave(self)
+
+    def go_on(self, regular: Regular, heard: list[bytes]) -> None:
+        """The table no longer has the frames; the last ones that it played are `heard`."""
+        self.is_regular = False
+        self.buffer.go_on(regular)
+        for frame in heard:
+            self._concealer.note(frame)
 
     # In
 
     def agree(self, formats: Formats) -> None:
         """Take the payload types of what comes from now on."""
+        self.leave_table()
         self._encodings = formats.meanings()
         self._laws = _laws_of(self._encodings)
         if formats.clock_rate != self.clock_rate:
@@ -93,9 +135,11 @@ class InboundSound:
 
     def take(self, data: bytes, first: int, second: int, timestamp: int, ssrc: int) -> None:
         """Take an RTP packet as :meth:`receive`; its header was read."""
+        if self.is_regular:
+            self.leave_table()
         if (
-            first == _PLAIN
-            and ssrc == self._ssrc
+            first == PLAIN
+            and ssrc == self.ssrc
             and self._opus is None
             and self._laws.get(second & 0x7F) is self.law
         ):
@@ -104,15 +148,15 @@ class InboundSound:
             self.buffer.put(timestamp, data[HEADER_BYTES:])
             return
         try:
-            payload = data[HEADER_BYTES:] if first == _PLAIN else RtpPacket.parse(data).payload
-            if ssrc != self._ssrc:
+            payload = data[HEADER_BYTES:] if first == PLAIN else RtpPacket.parse(data).payload
+            if ssrc != self.ssrc:
                 self._restart(ssrc)
             self._take(second & 0x7F, timestamp, payload)
         except PacketError:
             return
 
     def _restart(self, ssrc: int) -> None:
-        self._ssrc = ssrc
+        self.ssrc = ssrc
         self.buffer.restart()
         self._opus = None
         self._events = EventReceiver(self.clock_rate)
@@ -231,3 +275,27 @@ class InboundSound:
         if not isinstance(following, bytes):
             return frame
         return saturated(frame * (1 - _RISE) + self.law.decode(following) * _RISE)
+
+
+def frames_of(streams: list[InboundSound], table: FrameTable) -> tuple[Samples, list[int]]:
+    """The tick's frame of every stream, decoded together, and the rows of those that aren't in the
+    table; its places are these rows."""
+    octets = np.empty((len(streams), FRAME_SAMPLES), np.uint8)
+    laws = np.zeros(len(streams), np.int64)
+    alone = np.ones(len(streams), np.bool_)
+    places, laws_there, octets_there = table.take()
+    octets[places], laws[places], alone[places] = octets_there, laws_there, False
+    rows: list[int] = np.flatnonzero(alone).tolist()
+    if not rows:
+        return decoded(octets, laws), rows
+    others = [streams[row] for row in rows]
+    parts = [inbound.octets() for inbound in others]
+    joined = b"".join([_NOTHING if part is None else part for part in parts])
+    octets[rows] = np.frombuffer(joined, np.uint8).reshape(-1, FRAME_SAMPLES)
+    laws[rows] = [LAW_INDEX[inbound.law] for inbound in others]
+    frames = decoded(octets, laws)
+    for row, inbound, part in zip(rows, others, parts, strict=True):
+        if part is None:
+            frames[row] = inbound.made
+        inbound.enter_table(row)
+    return frames, rows

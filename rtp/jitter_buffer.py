@@ -15,6 +15,8 @@ For a fax or modem it is fixed at a length: a modem bears no step in time, but a
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rtp.samples import FRAME_SAMPLES, samples_in
 
 RING = 1 << 14
@@ -48,6 +50,24 @@ _FRAME_PLAYED = bytes([_PLAYED]) * FRAME_SAMPLES
 
 Halves = tuple[bytes | None, bytes | None]
 """The first and the second 10 ms of a frame."""
+
+
+class Regular(NamedTuple):
+    """What a buffer knows of a stream while all its packets are frames in step with playing, and
+    nothing has disturbed it lately.
+
+    Args:
+        next, end: the places of the next frame to play and behind the last one that waits.
+        frames, fewest: frames played since the reserve was watched, and the fewest samples that
+            waited meanwhile.
+        waiting: the frames by their places.
+    """
+
+    next: int
+    end: int
+    frames: int
+    fewest: int
+    waiting: dict[int, bytes]
 
 
 class JitterBuffer:
@@ -130,6 +150,19 @@ class JitterBuffer:
         self._fixed = True
         self._hold += max(0, -(-(FIXED_RESERVE - self.waiting) // FRAME_SAMPLES))
         self._watch()
+
+    def lend(self) -> Regular | None:
+        """The state of a regular stream, with which another goes on until :meth:`go_on`; None of
+        any other stream."""
+        if not (self._started and self._in_step) or self._fixed or self._hold:
+            return None
+        if self._late_packets or self._astray or self.excessive:
+            return None
+        return Regular(self._next, self._end, self._frames, self._fewest, self._waiting)
+
+    def go_on(self, regular: Regular) -> None:
+        """Take back what was lent."""
+        self._next, self._end, self._frames, self._fewest, self._waiting = regular
 
     # In
 

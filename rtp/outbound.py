@@ -37,13 +37,13 @@ class OutboundSound:
         "_marker",
         "_offset",
         "_samples",
-        "_step",
         "_units",
         "clock_rate",
         "octets",
         "packets",
         "sequence",
         "ssrc",
+        "step",
         "timestamp",
     )
 
@@ -60,7 +60,8 @@ class OutboundSound:
         self._offset = timestamp
         self._units = clock_rate // CLOCK_RATE
         """Units of the RTP clock for each sample."""
-        self._step = FRAME_SAMPLES * self._units
+        self.step = FRAME_SAMPLES * self._units
+        """Units of the RTP clock for each tick."""
         self._samples: Samples = _NONE
         self._due = -1
         self._marker = 0
@@ -69,7 +70,20 @@ class OutboundSound:
 
     def time(self, tick: int) -> int:
         """The timestamp of a tick's frame."""
-        return (self._offset + tick * self._step) & 0xFFFFFFFF
+        return (self._offset + tick * self.step) & 0xFFFFFFFF
+
+    def goes_on(self, tick: int) -> bool:
+        """True if a tick's packet is of the talkspurt of the one before."""
+        return tick == self._due and not self._marker
+
+    def go_on(self, sequence: int, tick: int) -> None:
+        """Take over that another has made the packets of all ticks before this one, each of a
+        frame of G.711; the last one had this sequence number."""
+        made = tick - self._due
+        if made:
+            self.sequence, self.timestamp, self._due = sequence, self.time(tick - 1), tick
+            self.packets += made
+            self.octets += made * FRAME_SAMPLES
 
     def packet(self, tick: int, octets: bytes, payload_type: int) -> bytes:
         """The packet of a tick's frame alone.
@@ -77,12 +91,12 @@ class OutboundSound:
         Args:
             octets: 160 of them.
         """
-        if tick != self._due or self._marker:
+        if not self.goes_on(tick):
             timestamp = self._begin(tick)
             return self._sound(payload_type, timestamp, octets)
-        # Within a talkspurt: nearly every packet of a conference, so without a further call.
+        # Within a talkspurt: nearly every packet, so without a further call.
         self._due = tick + 1
-        self.timestamp = timestamp = (self._offset + tick * self._step) & 0xFFFFFFFF
+        self.timestamp = timestamp = (self._offset + tick * self.step) & 0xFFFFFFFF
         self.sequence = sequence = (self.sequence + 1) & 0xFFFF
         self.packets += 1
         self.octets += FRAME_SAMPLES

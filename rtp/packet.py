@@ -8,10 +8,18 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
 VERSION = 2
 HEADER = struct.Struct(">BBHII")
 """Version, P, X and CC; M and PT; sequence number; timestamp; SSRC."""
 HEADER_BYTES = HEADER.size
+HEADER_FIELDS = np.dtype(
+    [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
+)
+"""The same of many packets in an array."""
+PLAIN = 0x80
+"""The first octet of a packet without padding, extension and contributing sources."""
 MAX_CSRCS = 15
 
 _EXTENSION = struct.Struct(">HH")

@@ -13,11 +13,12 @@ import errno
 
 import numpy as np
 
+from rtp.frame_table import PACKET_BYTES, FrameTable
 from rtp.inbound import InboundSound
 from rtp.io_uring import BUFFER_SHIFT, GOES_ON, HAS_BUFFER, NAMES_AT, SENT, Ring
 from rtp.lanes import ListeningLane, SecureLane
 from rtp.latch import Address
-from rtp.packet import HEADER_BYTES
+from rtp.packet import HEADER_BYTES, HEADER_FIELDS
 from rtp.relay import RelaySide
 from rtp.sequence import MAX_DROPOUT, MAX_MISORDER
 from rtp.socket_address import IPV4_OCTETS, IPV6_OCTETS, address_octets, address_of
@@ -29,9 +30,6 @@ BUFFERS = 2048
 FIRST_SLOTS = 256
 NOWHERE = -1
 """In place of the descriptor by which packets leave."""
-_HEADER = np.dtype(
-    [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
-)
 _COUNTS = np.dtype(
     [
         ("mark", "u8"),
@@ -48,6 +46,7 @@ _COUNTS = np.dtype(
         ("ahead", "i8"),
         ("last", "i8"),
         ("heard", "?"),
+        ("table_row", "i8"),
         ("secure", "?"),
         ("opens", "?"),
         ("renumbers", "?"),
@@ -95,12 +94,17 @@ class RingLanes:
     Args:
         octets: what is longer is cut.
         name_octets: of an address of the sockets' family.
+        table: gets the frames of regular streams that the sound tier hears; None: a table of its
+            own.
 
     Raises:
         OSError: the system has no io_uring for us.
     """
 
-    def __init__(self, octets: int, name_octets: int = IPV4_OCTETS) -> None:
+    def __init__(
+        self, octets: int, name_octets: int = IPV4_OCTETS, table: FrameTable | None = None
+    ) -> None:
+        self._table = FrameTable() if table is None else table
         self._name_octets = name_octets
         self._ring = Ring(BUFFERS, octets, self._name_octets)
         self._memory = memory_at(self._ring.buffers)
@@ -177,6 +181,7 @@ class RingLanes:
         """Let the sound tier hear what comes to a connected socket."""
         slot = self._open(fd, NOWHERE, lane.stream, b"", b"")
         self._heard[slot], self._slots["heard"][slot] = lane.inbound, True
+        self._slots["table_row"][slot] = self._table.join(lane.inbound)
 
     def _open(
         self,
@@ -219,7 +224,10 @@ class RingLanes:
         lane.stream.catch_up()
         lane.stream.elsewhere = None
         self._by_slot[lane.slot] = None
-        for by_slot in (self._secure, self._opens, self._seals, self._heard):
+        inbound = self._heard.pop(lane.slot, None)
+        if inbound is not None:
+            self._table.part(inbound)
+        for by_slot in (self._secure, self._opens, self._seals):
             by_slot.pop(lane.slot, None)
         self._slots["mark"][lane.slot] = 0
         self._free.append(lane.slot)
@@ -284,7 +292,7 @@ class RingLanes:
             self._resume(came[ended])
 
     def _take(self, slots: np.ndarray, buffers: np.ndarray, sizes: np.ndarray, now: float) -> None:
-        heads = self._ring.buffers[buffers, :HEADER_BYTES].view(_HEADER)[:, 0]
+        heads = self._ring.buffers[buffers, :HEADER_BYTES].view(HEADER_FIELDS)[:, 0]
         second = heads["second"]
         plain = (heads["first"] >> 6 == 2) & ((second < 192) | (second > 223))
         plain &= sizes >= HEADER_BYTES
@@ -294,15 +302,23 @@ class RingLanes:
         places = buffers * self._ring.buffers.shape[1]
         heard = self._slots["heard"][slots]
         if heard.any():
-            self._hear(slots[heard], places[heard], heads[heard], sizes[heard])
+            self._hear(slots[heard], buffers[heard], heads[heard], sizes[heard])
         if not heard.all():
             passed = ~heard
             self._ring.send(self._slots["out_fd"][slots[passed]], places[passed], sizes[passed])
         self._count(slots, heads, sizes, now)
 
     def _hear(
-        self, slots: np.ndarray, places: np.ndarray, heads: np.ndarray, sizes: np.ndarray
+        self, slots: np.ndarray, buffers: np.ndarray, heads: np.ndarray, sizes: np.ndarray
     ) -> None:
+        """Have regular streams' frames put into the table, and give the others theirs."""
+        payloads = self._ring.buffers[buffers, HEADER_BYTES:PACKET_BYTES]
+        taken = self._table.put(self._slots["table_row"][slots], heads, sizes, payloads)
+        if taken.all():
+            return
+        alone = ~taken
+        slots, heads, sizes = slots[alone], heads[alone], sizes[alone]
+        places = buffers[alone] * self._ring.buffers.shape[1]
         for slot, at, size, (first, second, _, timestamp, ssrc) in zip(
             slots.tolist(), places.tolist(), sizes.tolist(), heads.tolist(), strict=True
         ):
@@ -317,7 +333,7 @@ class RingLanes:
         sizes = sizes - starts
         places = buffers * self._ring.buffers.shape[1] + starts
         octets = self._ring.buffers.reshape(-1)
-        heads = octets[places[:, None] + np.arange(HEADER_BYTES)].view(_HEADER)[:, 0]
+        heads = octets[places[:, None] + np.arange(HEADER_BYTES)].view(HEADER_FIELDS)[:, 0]
         second = heads["second"]
         plain = (heads["first"] >> 6 == 2) & ((second < 192) | (second > 223))
         plain &= (sizes >= HEADER_BYTES) & (sizes <= MAX_OCTETS)
@@ -508,9 +524,9 @@ def _words(octets: bytes) -> np.ndarray:
     return np.frombuffer(octets.ljust(8 * _ADDRESS_WORDS, b"\0"), np.uint64)
 
 
-def ring_lanes(octets: int, name_octets: int) -> RingLanes | None:
+def ring_lanes(octets: int, name_octets: int, table: FrameTable) -> RingLanes | None:
     """None where the system has no io_uring for us: it is too old, or a container forbids it."""
     try:
-        return RingLanes(octets, name_octets)
+        return RingLanes(octets, name_octets, table)
     except OSError:
         return None

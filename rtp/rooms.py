@@ -64,6 +64,13 @@ class Rooms:
         member.muted = muted
         self._members_changed()
 
+    def mixer(self) -> Mixer[SoundSide]:
+        """The mixer of the present members, each of which knows its row in what :meth:`mixed`
+        returns."""
+        if self._mixer is None:
+            self._mixer = Mixer(list(self._rooms.values()))
+        return self._mixer
+
     def rows_changed(self) -> None:
         """The frames of a tick have other rows from now on."""
         self._rows = None
@@ -95,11 +102,10 @@ class Rooms:
         for room in rooms:
             player = self._players[room.id]
             room.announcement = player.frame() if player.busy else None
-        if self._mixer is None:
-            self._mixer = Mixer(rooms)
+        mixer = self.mixer()
         if self._rows is None:
-            self._rows = [member.key.row for member in self._mixer.members]
-        heard = self._mixer.mix(frames[self._rows])
+            self._rows = [member.key.row for member in mixer.members]
+        heard = mixer.mix(frames[self._rows])
         speakers = [
             room.speaker.key
             for room in rooms

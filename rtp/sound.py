@@ -13,7 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from rtp.batch import decoded, encoded
+from rtp.batch import encoded
+from rtp.chorus import Chorus
 from rtp.control import (
     Bridge,
     Digit,
@@ -39,6 +40,8 @@ from rtp.control import (
 from rtp.disk import Loaded, Result, Written
 from rtp.fax_tones import kinds
 from rtp.figures import TickFigures
+from rtp.frame_table import FrameTable
+from rtp.inbound import frames_of
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts
@@ -57,6 +60,8 @@ Outgoing = tuple[int, bytes, Address]
 _SIDES: tuple[Side, Side] = ("a", "b")
 REPORT_TICKS = 250
 """5 s between reports, give or take half of it."""
+QUIET_TICKS = 2
+"""Ticks without a change of any member, after which a chorus begins."""
 
 
 class Files(Protocol):
@@ -81,14 +86,26 @@ class SoundTier:
     Args:
         draw: random numbers of so many bits.
         epoch_offset_ms: epoch milliseconds at which the monotonic clock was 0.
+        table: has the frames of regular streams whose packets come many at once; None: there are
+            no such streams.
     """
 
-    def __init__(self, files: Files, draw: Callable[[int], int], epoch_offset_ms: int = 0) -> None:
+    def __init__(
+        self,
+        files: Files,
+        draw: Callable[[int], int],
+        epoch_offset_ms: int = 0,
+        table: FrameTable | None = None,
+    ) -> None:
+        self._table = FrameTable() if table is None else table
         self._files = files
         self._draw = draw
         self._epoch_offset_ms = epoch_offset_ms
         self._sides: list[SoundSide] = []
         self._rooms = Rooms()
+        self._chorus: Chorus | None = None
+        self._quiet_at = 0
+        """The tick from which another chorus may begin."""
         self._recordings: dict[int, tuple[SoundSession, Recording]] = {}
         self._ending: dict[int, Recorded] = {}
         self._prompts = Prompts(files.load, self._failed)
@@ -104,9 +121,11 @@ class SoundTier:
 
     def handle(self, message: ToSound, session: SoundSession, now: float) -> None:
         """Do what a message asks for."""
+        self.moved(session)
         self._handle(message, session, now)
         for side in session.sides:
             if side is not None:
+                self._disturb(side)
                 self._settle(side, now)
 
     @singledispatchmethod
@@ -207,17 +226,25 @@ class SoundTier:
         for side in session.sides:
             if side is None:
                 continue
+            self._disturb(side)
             self._rooms.leave(side)
             if side.relay_side.inbound is not None:
                 self._leave(side)
         # They know each other; a worker has no garbage collector that would find that out.
         session.sides = [None, None]
 
+    def moved(self, session: SoundSession) -> None:
+        """What goes to a side may go elsewhere, or be something else, from now on."""
+        for side in session.sides:
+            if side is not None:
+                self._disturb(side)
+
     def negotiated(self, session: SoundSession) -> None:
         """A side said what it wants to hear."""
         for side in session.sides:
             if side is None:
                 continue
+            self._disturb(side)
             side.agree()
             if side.outbound.clock_rate != side.clock_rate:
                 side.outbound = self._outbound(side.clock_rate)
@@ -268,9 +295,12 @@ class SoundTier:
     def _leave(self, side: SoundSide) -> None:
         """Have the relay alone take a side's packets; the others move up."""
         side.relay_side.inbound = None
+        side.inbound.leave_table()
         self._sides.remove(side)
         for row, other in enumerate(self._sides):
             other.row = row
+            if other.inbound.is_regular:
+                self._table.place(other.inbound, row)
         self._rooms.rows_changed()
 
     # Playing
@@ -290,6 +320,7 @@ class SoundTier:
         match result:
             case Loaded():
                 for side in self._prompts.loaded(result):
+                    self._disturb(side)
                     self._settle(side, now)
             case Written(recording, reason):
                 self._written(recording, reason, now)
@@ -363,34 +394,58 @@ class SoundTier:
 
     def _tick(self, number: int, now: float, outgoing: list[Outgoing]) -> None:
         sides = list(self._sides)
-        frames = _frames_of(sides)
-        keyed = [side for side in sides if side.inbound.digits or side.detector is not None]
-        for side in keyed:
-            self._take_digits(side, frames[side.row], now)
-        self._look_for_fax(number, sides, frames)
+        frames, alone = frames_of([side.inbound for side in sides], self._table)
+        others = [side for side in sides if not side.sings]
+        if self._chorus is None or not self._chorus.goes_on(number, others):
+            self._choose_chorus(sides, number)
+            others = [side for side in sides if not side.sings]
+        # A member in the chorus has pressed no key if its frame came from the table.
+        for row in sorted({*alone, *[side.row for side in others]}):
+            self._take_keys(sides[row], frames[row], now)
+        self._look_for_fax(number, others, frames)
         self._record_frames(frames)
-        # Members that hear their room alone, nearly all there are in a worker of conferences, have
-        # nothing of what is looked after below side by side.
-        members: list[SoundSide] = []
-        others: list[SoundSide] = []
-        for side in sides:
-            if side.member is None or side.player.busy or side.overlay.busy:
-                others.append(side)
-            else:
-                members.append(side)
-        spoken_to = members + [side for side in others if side.relay_side.spoken_to]
+        mixed, speakers = self._rooms.mixed(frames)
+        self._messages += [Speaker(side.room, side.session.id, side.letter) for side in speakers]
+        spoken_to = [side for side in others if side.relay_side.spoken_to]
+        reporting = [side for side in spoken_to if number >= side.report_at]
+        if self._chorus is not None:
+            outgoing += self._chorus.sing(mixed, now)
+            reporting += self._chorus.reporting(number)
         if spoken_to:
-            heard = self._to_hear(members, spoken_to, frames)
+            heard = self._to_hear(spoken_to, mixed, frames)
             self._speak(number, spoken_to, heard, now, outgoing)
-            for side in [side for side in spoken_to if number >= side.report_at]:
-                self._report(side, number, now, outgoing)
+        for side in sorted(reporting, key=_row_of):
+            self._report(side, number, now, outgoing)
+        if self._chorus is not None:
+            self._chorus.reported(number)
         for side in others:
             if side.player.finished or side.overlay.finished:
                 self._tell_finished(side)
             if side.hears == "peer":  # others stay until the switch says otherwise
                 self._settle(side, now)
 
-    def _take_digits(self, side: SoundSide, frame: Samples, now: float) -> None:
+    def _choose_chorus(self, sides: list[SoundSide], number: int) -> None:
+        """See which members' streams can be made together from now on; none while members change
+        all the time, for it costs as much as to make each for some ticks."""
+        self._end_chorus()
+        if number >= self._quiet_at:
+            singers = [side for side in sides if Chorus.may_sing(side, number)]
+            if singers:
+                self._rooms.mixer()  # which numbers them
+                self._chorus = Chorus(singers, number)
+
+    def _end_chorus(self) -> None:
+        if self._chorus is not None:
+            self._chorus.end()
+            self._chorus = None
+
+    def _disturb(self, side: SoundSide) -> None:
+        """A side changes; if it is a member, the streams to all members may."""
+        if side.member is not None:
+            self._end_chorus()
+            self._quiet_at = self._clock.number + QUIET_TICKS
+
+    def _take_keys(self, side: SoundSide, frame: Samples, now: float) -> None:
         inbound = side.inbound
         if inbound.digits:
             digits, inbound.digits = inbound.digits, ""
@@ -423,28 +478,21 @@ class SoundTier:
             if recording.reason is not None:
                 self._end_recording(recording, recording.reason)
 
-    def _to_hear(
-        self, members: list[SoundSide], spoken_to: list[SoundSide], frames: Samples
-    ) -> Samples:
-        """The sound for each side that is spoken to: first the members that hear their room alone,
-        then others."""
-        mixed, speakers = self._rooms.mixed(frames)
-        self._messages += [Speaker(side.room, side.session.id, side.letter) for side in speakers]
-        rows = [side.member.row for side in members if side.member is not None]
-        if len(members) == len(spoken_to):
-            return mixed[rows]
+    def _to_hear(self, spoken_to: list[SoundSide], mixed: Samples, frames: Samples) -> Samples:
+        """The sound for each side that is spoken to alone."""
         heard = np.zeros((len(spoken_to), FRAME_SAMPLES), np.int16)
-        heard[: len(members)] = mixed[rows]
-        for row in range(len(members), len(spoken_to)):
-            side = spoken_to[row]
+        members = [side.member for side in spoken_to]
+        inside = [row for row, member in enumerate(members) if member is not None]
+        heard[inside] = mixed[[member.row for member in members if member is not None]]
+        for row, side in enumerate(spoken_to):
+            if side.member is not None and not (side.player.busy or side.overlay.busy):
+                continue  # it hears its room alone
             frame = side.player.frame() if side.player.busy else None
             if frame is not None:
                 heard[row] = frame
-            elif side.member is not None:
-                heard[row] = mixed[side.member.row]
             elif side.hears == "echo":
                 heard[row] = frames[side.row]
-            elif side.session.bridged or side.overlay.busy:
+            elif side.member is None and (side.session.bridged or side.overlay.busy):
                 heard[row] = _bridged(side, frames)
             if side.overlay.busy:
                 heard[row] = side.overlay.over(heard[row])
@@ -533,6 +581,10 @@ def _bridged(side: SoundSide, frames: Samples) -> Samples:
     return said
 
 
+def _row_of(side: SoundSide) -> int:
+    return side.row
+
+
 def _keep_clear(session: SoundSession) -> None:
     """Pass both sides' sound on as a modem needs it, for the rest of the call."""
     session.is_fax = True
@@ -540,14 +592,3 @@ def _keep_clear(session: SoundSession) -> None:
         if side is not None:
             side.inbound.keep_clear()
             side.choose_detector()
-
-
-def _frames_of(sides: list[SoundSide]) -> Samples:
-    """The tick's frame of every side, by their rows, decoded together."""
-    parts = [side.inbound.octets() for side in sides]
-    frames = decoded(parts, [side.inbound.law for side in sides])
-    if None in parts:
-        for side, part in zip(sides, parts, strict=True):
-            if part is None:
-                frames[side.row] = side.inbound.made
-    return frames

@@ -57,6 +57,7 @@ class SoundSide:
         "room",
         "row",
         "session",
+        "sings",
         "tones",
         "wide",
     )
@@ -95,6 +96,8 @@ class SoundSide:
         self.room = 0
         self.member: Member[SoundSide] | None = None
         """The side as a member of its room."""
+        self.sings = False
+        """It is in the chorus of its worker."""
         self.tones = False
         """Its room is told when it leaves."""
         self.row = 0

@@ -21,6 +21,7 @@ from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
 from rtp.figures import Status
+from rtp.frame_table import FrameTable
 from rtp.ice_tcp import IceTcp
 from rtp.lanes import Lane, ListeningLane, RenumberedLane, SecureLane, SingleLanes
 from rtp.packet import HEADER, is_rtp
@@ -43,7 +44,7 @@ it."""
 SENT_TOGETHER = 32
 """From so many packets of a tick on they are sent together."""
 BATCH_TICK_SECONDS = 0.002
-"""The interval of a batch, where packets are forwarded together: the more packets, the better."""
+"""The interval of a batch: the more packets are forwarded together, the better."""
 TICK_FROM_PACKETS = 4
 """Load means so many packets in a tick ..."""
 TICK_FROM_CONTROL_SECONDS = 0.002
@@ -78,15 +79,17 @@ class Worker:
             epoll.register(self._fast_path.changes_fd, select.EPOLLIN)
         self._sockets = UdpSockets(start.address, epoll, self._closes, time.monotonic)
         self._ring: RingLanes | None = None
+        table = FrameTable()
         if start.batch_from is not None:
-            self._ring = ring_lanes(MAX_DATAGRAM, self._sockets.address_octets)
+            self._ring = ring_lanes(MAX_DATAGRAM, self._sockets.address_octets, table)
         self._batches_secure = self._ring is not None and can_send_to(self._ring)
         if self._ring is not None:
             epoll.register(self._ring.fd, select.EPOLLIN | select.EPOLLET)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         epoll.register(self._wake_fd, select.EPOLLIN)
         self._disk = DiskThread(self._wake)
-        sound = SoundTier(self._disk, random.SystemRandom().getrandbits, start.epoch_offset_ms)
+        draw = random.SystemRandom().getrandbits
+        sound = SoundTier(self._disk, draw, start.epoch_offset_ms, table)
         self._engine = Engine(start, pool, self._sockets, sound)
         self._ice_tcp: IceTcp | None = None
         if start.ice_tcp_port is not None and start.certificate is not None:
@@ -99,8 +102,7 @@ class Worker:
         self._unsettled: list[tuple[float, int]] = []
         """A heap of when to look which session's latches have settled."""
         self._controlled_at = 0.0
-        self._ticks = False
-        self._tick_seconds = TICK_SECONDS
+        self._ticks, self._tick_seconds = False, TICK_SECONDS
         self._running = True
         self._due_at: float | None = None
         """When something is due by the clock alone; None for never."""
@@ -588,7 +590,7 @@ class Worker:
             self._ring.forget(fd)
 
     def _connect(self, media_socket: MediaSocket, peer: tuple[str, int] | None, now: float) -> None:
-        """Connect, then read what strangers may have queued before: its sources still tell."""
+        """Connect, then read what strangers may have queued before; its sources still tell."""
         if media_socket.peer == peer:
             return
         self._close_lanes(media_socket.fd)

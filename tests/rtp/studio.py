@@ -101,12 +101,12 @@ class Phone:
 class Studio:
     """An engine and its phones, from `now` on."""
 
-    def __init__(self, now=1000.0):
+    def __init__(self, now=1000.0, table=None):
         self.now = now
         self.shelf = Shelf()
         start = Start("127.0.0.1", 20_000, 29_999, 0, 3.0, 60.0, 300.0, 5.0)
         draws = iter(range(1_000_000, 9_000_000, 37))
-        self.tier = SoundTier(self.shelf, lambda bits: next(draws) % (1 << bits))
+        self.tier = SoundTier(self.shelf, lambda bits: next(draws) % (1 << bits), 0, table)
         pool = PortPool(20_000, 29_999, lambda ports: None, 5.0)
         self.engine = Engine(start, pool, Ports(), self.tier)
         self.phones = {}

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from rtp.frame_table import FrameTable
 from rtp.inbound import InboundSound
 from rtp.jitter_buffer import RESERVE
 from rtp.lanes import ListeningLane
@@ -266,6 +267,35 @@ def test_what_the_sound_tier_hears_is_received_and_counted_like_what_is_passed_o
     assert (len(ring), ring.listening) == (2, 1)
     ways[0].speaker.send(packet(4))
     assert ring.pass_on(1.1) == 0
+
+
+def test_regular_streams_are_received_into_the_table(ring, sockets):
+    """And go on by themselves when their lane closes."""
+    table = FrameTable()
+    lanes = RingLanes(2048, table=table)
+    ways, ears = [Way(sockets) for _ in range(3)], [InboundSound() for _ in range(3)]
+    for place, (way, inbound) in enumerate(zip(ways, ears, strict=True)):
+        lanes.open_listening(way.came.fileno(), ListeningLane(inbound, way.stream))
+        for number in range(2):
+            way.speaker.send(packet(number, 160 * number))
+        assert lanes.pass_on(1.0) == 2
+        assert [inbound.octets(), inbound.octets()] == [None, SOUND]
+        inbound.enter_table(place)
+    for number in range(2, 6):
+        for way in ways:
+            way.speaker.send(packet(number, 160 * number))
+        assert lanes.pass_on(1.0 + 0.02 * number) == 3
+        places, _, octets = table.take()
+        assert sorted(places.tolist()) == [0, 1, 2]
+        assert octets.tobytes() == 3 * SOUND
+    assert all(inbound.is_regular for inbound in ears)
+    for way in ways:
+        way.stream.catch_up()
+        assert way.stream.packets == 6
+    assert lanes.close_lane(ways[0].came.fileno())
+    assert [inbound.is_regular for inbound in ears] == [False, True, True]
+    assert (ears[0].octets(), ears[0].table) == (SOUND, None)
+    lanes.close()
 
 
 def test_a_report_at_a_listening_lane_is_left_to_the_worker(ring, sockets):

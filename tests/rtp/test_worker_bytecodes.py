@@ -28,6 +28,8 @@ from rtp.control_channel import ControlChannel
 from rtp.formats import Formats
 from rtp.ports import PortPool
 from rtp.worker_loop import Worker
+from tests.rtp.studio import TICK, sine
+from tests.rtp.test_frame_table import RingStudio
 
 sys.path.append(str(Path(__file__).parent.parent / "sip"))
 from bytecodes import count
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="counts 
 
 HOST, PORTS = "127.77.0.1", (20_400, 20_407)  # where no other test has ports in use
 BUDGET = 6_530
+MEMBER_BUDGET = 24
 FORMATS = Formats("PCMU", 0, 101, received=((9, "G722"), (0, "PCMU"), (101, "TELEPHONE-EVENT")))
 
 
@@ -79,3 +82,23 @@ def test_a_call_without_a_packet(worker):
     told = [message for _ in range(6) for message in decode_from_worker(switch.recv(4096))]
     assert [type(message) for message in told] == [Opened, Closed] * 3
     assert spent.total() <= BUDGET, (spent.total(), spent.most_common(12))
+
+
+def test_a_tick_of_a_member_who_speaks_in_a_conference():
+    """Next to nothing is done for each: of 100 more members in rooms of five, the share of one."""
+
+    def tick(members: int) -> int:
+        studio = RingStudio()
+        phones = [studio.caller() for _ in range(members)]
+        for number, phone in enumerate(phones):
+            studio.hear(phone, "room", room=1 + number // 5)
+        for _ in range(8):
+            for phone in phones:
+                phone.say(sine(300, 1))
+            studio.come()
+            studio.now += TICK
+            spent = count(lambda: studio.engine.tick(studio.now))
+        return spent.total()
+
+    spent = (tick(200) - tick(100)) / 100
+    assert spent <= MEMBER_BUDGET, spent

@@ -188,6 +188,34 @@ def _encoding(value: str) -> tuple[str, int, int] | None:
 @lru_cache(maxsize=256)  # a call asks a dozen times what each side said
 def media_target(description: SessionDescription) -> MediaTarget | None:
     """The target in a description's live audio stream; None if it has none."""
+    stream = description.media[0] if len(description.media) == 1 else None
+    connection = description.connection
+    if (  # as of nearly all but browsers
+        stream is None
+        or connection is None
+        or stream.connection is not None
+        or description.attributes
+        or stream.removed
+        or not (stream.port and stream.protocol == PLAIN_RTP and stream.kind == "audio")
+    ):
+        return _any_target(description)
+    said, address = _said(stream.formats, stream.attributes), _host(connection.address)
+    if said.has_secrets or not address:
+        return _any_target(description)
+    port = stream.port
+    return MediaTarget(
+        address,
+        port,
+        port if said.mux else said.rtcp_port or min(port + 1, 65535),
+        said.mux,
+        said.direction or "sendrecv",
+        said.codecs,
+        said.packet_ms,
+        plain=True,
+    )
+
+
+def _any_target(description: SessionDescription) -> MediaTarget | None:
     index = audio_of(description)
     if index is None:
         return None
@@ -200,7 +228,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
     if direction is None or media.removed or _is_nowhere(address):
         direction = direction_of(description, media)
     return MediaTarget(
-        "" if host_address(address) is None else address,
+        _host(address),
         media.port,
         media.port if said.mux or not media.port else said.rtcp_port or min(media.port + 1, 65535),
         said.mux,
@@ -281,6 +309,12 @@ def direction_of(description: SessionDescription, media: Media) -> str:
     if _is_nowhere(description.address_of(media) or "") and web_of(description, media) is None:
         return "inactive"
     return description.direction_of(media)
+
+
+@lru_cache(maxsize=1024)
+def _host(address: str) -> str:
+    """The address if it is that of a single host; "" of any other."""
+    return "" if host_address(address) is None else address
 
 
 def _is_nowhere(address: str) -> bool:

@@ -34,11 +34,11 @@ class Peer(Struct, eq=False):
         """Learn from the Allow and Accept of a message of the peer's."""
         values = message.values
         if b"allow" in values:
-            repeated = message.repeated is not None
-            self.allows_update, types = _read(
-                b", ".join(message.get_all(b"allow")) if repeated else values[b"allow"],
-                b", ".join(message.get_all(b"accept")) if repeated else values.get(b"accept", b""),
-            )
+            allow, accept = values[b"allow"], values.get(b"accept", b"")
+            if message.repeated is not None:
+                allow = b", ".join(message.get_all(b"allow"))
+                accept = b", ".join(message.get_all(b"accept"))
+            self.allows_update, types = _read(allow, accept)
             if types:
                 self._learn(types)
 

@@ -102,9 +102,11 @@ class Session(Struct, eq=False):
         incoming = self.incoming
         if incoming is None or not incoming.open:
             return
-        request = incoming.transaction.request
+        transaction = incoming.transaction
+        request = transaction.request
         if not body and b"require" not in request.values:  # it need not be reliable
-            incoming.transmit(self._response(request, status, None, b"", extra), now)
+            octets = self._octets(request, status, None, b"", extra)
+            self.stack.layer.respond(transaction, status, octets, now)
             return
         if body:
             self.agreed(body, request.description)
@@ -151,6 +153,12 @@ class Session(Struct, eq=False):
         self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
     ) -> WrittenResponse:
         """To an INVITE or another request of the dialog that may carry a description."""
+        octets = self._octets(request, status, reason, body, extra)
+        return WrittenResponse(status, octets, bool(body))
+
+    def _octets(
+        self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
+    ) -> bytes:
         dialog, fields = self.dialog, extra
         if 100 < status < 300:
             fields = (*extra, (b"Contact", dialog.contact))
@@ -159,8 +167,7 @@ class Session(Struct, eq=False):
             lines += self.stack.capability_lines
         if body:
             lines += _SDP_LINE
-        octets = request.write_response(status, reason, dialog.local_tag, lines, body)
-        return WrittenResponse(status, octets, bool(body))
+        return request.write_response(status, reason, dialog.local_tag, lines, body)
 
     def agreed(self, local: bytes, remote: bytes) -> None:
         """Remember the descriptions of an offer and its answer."""
@@ -282,7 +289,7 @@ class Session(Struct, eq=False):
         """A provisional response above 100 came."""
         if self.state is not State.EARLY:
             return
-        if rseq_of(response) is not None:
+        if b"rseq" in response.values and rseq_of(response) is not None:
             self._acknowledge_provisional(response, now)
         self.tell(Progress(self, response))
 
@@ -312,7 +319,8 @@ class Session(Struct, eq=False):
         if again:
             self.dialog.refresh_target(response)
         else:
-            self._dialogs.remove(self)  # the early dialog may have been another fork's
+            if self.dialog.remote_tag is not None:  # that of the early dialog, maybe another fork's
+                self._dialogs.remove(self)
             self.dialog.confirm(response)
             self.state = State.CONFIRMED
             self._dialogs.add(self)
@@ -428,8 +436,8 @@ class Session(Struct, eq=False):
         """Answer an UPDATE, with our description if it carried an offer."""
         request = transaction.request
         extra = self.refresher.agree(self, request, now) if status == 200 else ()
-        response = self._response(request, status, None, body, extra)
-        self.stack.layer.respond(transaction, status, response.octets, now)
+        octets = self._octets(request, status, None, body, extra)
+        self.stack.layer.respond(transaction, status, octets, now)
 
     def accept_refer(self, flow: Flow, now: float) -> None:
         """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""

@@ -219,10 +219,10 @@ class Stack:
             lines: of its own fields, by :func:`sip.fields.lines_of`.
         """
         dialog.local_cseq = number = dialog.local_cseq + 1
-        start = dialog.start(method, number, via, max_forwards)
-        request = Request.started(method, start.split(b" ", 2)[1])
+        request = Request()
+        request.method = method
         request.body = body
-        request.raw = write(start, lines, body)
+        request.raw = write(dialog.start(method, number, via, max_forwards), lines, body)
         request.branch = via[_BRANCH].decode("ascii")
         return request
 
@@ -238,7 +238,9 @@ class Stack:
     ) -> None:
         """Send a request other than INVITE, and answer a challenge to it once."""
         request = self.in_dialog(dialog, method, extra, body)
-        sender = _Sender(self, dialog, credentials, user)
+        sender = None
+        if user is not None or credentials is not None:
+            sender = _Sender(self, dialog, credentials, user)
         self.layer.send_request(request, dialog.flow, sender, now)
 
     def send_bye(

@@ -388,7 +388,6 @@ class Call:
     def progress(self, session: Session, response: Response, early: bool) -> None:
         """A called leg sent a provisional response; SDP in it is early media if `early`."""
         self.early_media.progress(session, response, early)
-        compact(self.request)  # it may ring for long, and only the answer reads fields again
 
     async def _divert_to_voicemail(self, priced: PricedRoute, refusal: Refusal) -> Ending | None:
         """Have the called line's mailbox answer; None if it takes no such calls."""

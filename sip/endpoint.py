@@ -129,6 +129,8 @@ class Endpoint:
         self._patience = patience
         self._guard = guard
         self._may_answer = _may_always if guard is None else guard.may_answer
+        free_until: dict[str, float] = {} if guard is None else guard.free_until
+        self._free_until = free_until.get
         self._tls = tls
         self._busy_seconds = busy_seconds
         self._on_refused = on_refused
@@ -247,9 +249,9 @@ class Endpoint:
             if precedence > Precedence.EMERGENCY:
                 self._refuse(data, flow)
             else:
-                self.receive(data, flow)
+                self.receive(data, flow, now)
         else:
-            self.receive(data, flow)
+            self.receive(data, flow, now)
 
     def _is_served_unread(self, first: int, data: bytes, flow: Flow) -> bool:
         """Answer a STUN request; True for one, and for the ACK to a refusal, which needs nothing
@@ -350,10 +352,14 @@ class Endpoint:
 
     # The loop
 
-    def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
+    def receive(
+        self, data: bytes, flow: Flow, now: float | None = None, retry_after: int | None = None
+    ) -> None:
         """Read a message. With `retry_after`, a request is rejected with 503 unless its transaction
         is under way."""
-        now, tap = self._loop.time(), self._stack.tap
+        if now is None:
+            now = self._loop.time()
+        tap = self._stack.tap
         if tap is not None:
             tap((now, False, flow, data))
         try:
@@ -384,7 +390,11 @@ class Endpoint:
             elif local not in self._senders:
                 # A registration at a socket of another process, or of a connection that is closed.
                 self._loop.call_soon(self.failed, flow)
-            elif message[0] not in LIMITED or self._may_answer((beyond or remote)[0], message, now):
+            elif (
+                message[0] not in LIMITED
+                or self._free_until((beyond or remote)[0], 0.0) > now
+                or self._may_answer((beyond or remote)[0], message, now)
+            ):
                 self._senders[local](message, remote)
 
     def _wake_by(self, deadline: float) -> None:
@@ -402,9 +412,10 @@ class Endpoint:
         except Exception as error:
             self._agent.counters.faults += 1
             self._on_fault(error)
-        if self._timers.next < math.inf:
+        if self._timers.next < self._wake_at:
             self._wake_by(self._timers.next)
-        self.drain()
+        if self._untold or self._unsent:
+            self.drain()
 
     def _write_unseen(self, message: bytes, flow: Flow) -> None:
         """Write a message of no transaction, which isn't shown to the tap."""

@@ -72,6 +72,12 @@ def lines_of(fields: Sequence[Field]) -> bytes:
     return lines
 
 
+@lru_cache(maxsize=1024)  # the same for all calls by one flow
+def contact_line(contact: bytes) -> bytes:
+    """The line of a Contact of ours. Raises ValueError as :func:`lines_of`."""
+    return lines_of(((b"Contact", contact),))
+
+
 @lru_cache(maxsize=256)
 def status_line(status: int, reason: str | None) -> bytes:
     """The first line of a response; without a reason, with the standard one.

@@ -138,6 +138,8 @@ class Guard:
         self._exempt = tuple(exempt)
         self._trusted: set[str] = set()
         self._sources: dict[str, Source] = {}
+        self.free_until: dict[str, float] = {}
+        """Cache of :meth:`may_answer` for proven addresses: until when each may be answered."""
         self._pairs: dict[tuple[str, str], Pair] = {}
         self._lines: dict[str, Bucket] = {}
         self._bans: dict[tuple[str, str | None], Ban] = {}
@@ -179,7 +181,12 @@ class Guard:
         """True if a datagram may go there: an address that has proven nothing gets no more octets
         than it sent."""
         source = self._sources.get(host) or self._known(host)
-        if source is None or source.proven_until > now or source.exempt:
+        if source is None or source.exempt:
+            return True
+        if source.proven_until > now:
+            if len(self.free_until) >= MAX_SOURCES:
+                self.free_until.clear()
+            self.free_until[host] = source.proven_until
             return True
         if not data.startswith(b"SIP/2.0 ") and data[0] >= 2:
             return True  # neither a response nor STUN
@@ -398,6 +405,8 @@ class Guard:
         self._sources = {key: s for key, s in self._sources.items() if s.matters(now)}
         self._pairs = {key: pair for key, pair in self._pairs.items() if pair.matters(now)}
         self._bans = {key: ban for key, ban in self._bans.items() if ban.until > now}
+        for host in [host for host, until in self.free_until.items() if until <= now]:
+            del self.free_until[host]
         refilled = self._limits.line_burst / self._limits.line_requests_per_second
         self._lines = {k: b for k, b in self._lines.items() if now - b.at < refilled}
 

@@ -454,7 +454,7 @@ class Request(Message):
 
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
-        if not self.proven or ":" in host:
+        if not self.proven:
             self._stamp_any(host, port)
             return
         values = self.values

@@ -217,7 +217,8 @@ class Registrar:
         username: str,
     ) -> Registration:
         """The only phone of a line registers as it did before, as nearly always."""
-        _check_order(old, request, proven_at, now - REPEATED_SECONDS)
+        if request.cseq.number <= old.cseq:
+            _check_order(old, request, proven_at, now - REPEATED_SECONDS)
         binding = self._binding(old.aor, wish, request, old.flow, now, username)
         self._bindings[old.aor] = {wish.key: binding}
         held = (binding,)

@@ -17,7 +17,7 @@ from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.dialogs import Dialogs
 from sip.errors import Glare, SipError
-from sip.fields import Fields, lines_of
+from sip.fields import Fields, contact_line, lines_of
 from sip.flow import Flow
 from sip.invite import IncomingInvite, OutgoingInvite
 from sip.message import Request, Response
@@ -159,10 +159,9 @@ class Session(Struct, eq=False):
     def _octets(
         self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
     ) -> bytes:
-        dialog, fields = self.dialog, extra
+        dialog, lines = self.dialog, lines_of(extra)
         if 100 < status < 300:
-            fields = (*extra, (b"Contact", dialog.contact))
-        lines = lines_of(fields)
+            lines += contact_line(dialog.contact)
         if status == 200:
             lines += self.stack.capability_lines
         if body:

@@ -95,7 +95,7 @@ class Stack:
         self._vias: dict[Flow, bytes] = {}
         self._contacts: dict[tuple[Flow, bool], bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
-        self._agent = lines_of((self.agent_field,))
+        self.agent_line = lines_of((self.agent_field,))
         self.session_interval = session_interval
         self.capabilities: Fields = (
             ALLOW,
@@ -202,7 +202,9 @@ class Stack:
     ) -> Request:
         """Build a request of a dialog, with the next CSeq; its flow is left in the dialog."""
         dialog.flow = flow = self.next_flow(dialog)
-        return self.request(dialog, method, self.via(flow), 70, lines_of(extra) + self._agent, body)
+        return self.request(
+            dialog, method, self.via(flow), 70, lines_of(extra) + self.agent_line, body
+        )
 
     def request(
         self,

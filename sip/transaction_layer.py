@@ -150,6 +150,8 @@ class TransactionLayer:
         self._came: dict[tuple[bool, bool], tuple[Machine, State]] = {}
         """The same of a peer's request."""
         self._arm_answer = timers.armer(FIXED_SECONDS[Input.J], self._forget_answer)
+        self._first_arms: dict[Input, Arm] = {}
+        """Arm timers A and E for the first time."""
         for reliable in (False, True):
             arms = self._arms_of(reliable)
             self._begin(True, reliable, arms, INVITE_CLIENT, INVITE_SERVER)
@@ -164,7 +166,7 @@ class TransactionLayer:
         self._sent[invite, reliable] = (
             _machine(client, arms),
             State.CALLING if invite else State.TRYING,
-            arms[give_up if reliable else repeat],
+            arms[give_up] if reliable else self._first_arms[repeat],
         )
         state = State.PROCEEDING if invite else State.TRYING
         self._came[invite, reliable] = _machine(server, arms), state
@@ -209,6 +211,7 @@ class TransactionLayer:
                 self._step(transaction, timer, now)
 
         arm_first, arm_wait = self._timers.armer(T1, fire), self._timers.armer(T1, wait)
+        self._first_arms[timer] = arm_first
 
         def arm(transaction: Transaction, now: float) -> None:
             if not transaction.repeats:
@@ -247,8 +250,10 @@ class TransactionLayer:
         self._clients[key] = transaction
         if len(message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
             arm = self._enlarge(transaction, self.enlarge, now)
-        self._unsent.append((transaction.message, transaction.flow))
-        if transaction.flow.transport != "udp":
+            message, flow = transaction.message, transaction.flow
+            reliable = flow.transport != "udp"
+        self._unsent.append((message, flow))
+        if reliable:
             self._note_connection(transaction)
         arm(transaction, now)
         return transaction

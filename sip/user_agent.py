@@ -24,7 +24,7 @@ from sip.dialog import Dialog, DialogId, request_uri, wants_sips
 from sip.dialogs import Dialogs
 from sip.errors import ParseError, SipError
 from sip.events import Event
-from sip.fields import Fields, breaks, lines_of
+from sip.fields import Fields, breaks, contact_line, lines_of
 from sip.flow import Address, Flow
 from sip.message import Request, Response
 from sip.peer import Peer
@@ -339,12 +339,10 @@ class UserAgent:
         if stack.session_interval is not None:
             interval = stack.session_interval.request_fields()
         content = self._content(offer, invitation.parts)
-        fields = (
-            (b"Contact", dialog.contact), stack.agent_field, *interval, *invitation.extra,
-            *content.fields,
-        )  # fmt: skip
-        via, hops, lines = stack.via(invitation.flow), invitation.max_forwards, lines_of(fields)
-        request = stack.request(dialog, "INVITE", via, hops, lines + capabilities, content.body)
+        lines = contact_line(dialog.contact) + capabilities + stack.agent_line
+        lines += lines_of((*interval, *invitation.extra, *content.fields))
+        via, hops = stack.via(invitation.flow), invitation.max_forwards
+        request = stack.request(dialog, "INVITE", via, hops, lines, content.body)
         session.send_invite(request, offer, now, invitation.credentials)
         return session
 

@@ -25,7 +25,7 @@ from softswitch.subscribers.line import Proof
 from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
-_CREDENTIALS = (b"proxy-authorization", b"authorization")
+_CREDENTIALS = (b"authorization", b"proxy-authorization")
 _CHALLENGES = {401: repeat(b"WWW-Authenticate"), 407: repeat(b"Proxy-Authenticate")}
 """The field of a challenge, again and again."""
 
@@ -178,7 +178,7 @@ class Authenticator:
         for name in _CREDENTIALS:
             if name not in values:
                 continue
-            for value in (values[name],) if request.repeated is None else request.get_all(name):
+            for value in request.get_all(name) if request.repeated else (values[name],):
                 try:
                     credentials = Credentials.parse(value)
                 except ParseError:

@@ -253,12 +253,14 @@ class ForwardingEndpoint(Endpoint):
     forwarder: Forwarder | None = None
     """None: nothing is passed on yet."""
 
-    def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
+    def receive(
+        self, data: bytes, flow: Flow, now: float | None = None, retry_after: int | None = None
+    ) -> None:
         """Read a message, or pass it on."""
         forwarder = self.forwarder
         passed = None if forwarder is None else forwarder.pass_on(data, flow, self._loop.time())
         if passed is None or forwarder is None:
-            super().receive(data, flow, retry_after=retry_after)
+            super().receive(data, flow, now, retry_after)
         else:
             self.write(passed)
             self.serve_returned(forwarder)

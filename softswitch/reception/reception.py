@@ -117,13 +117,12 @@ class Reception:
 
     def _register(self, received: Received, now: float) -> None:
         request, flow = received.request, received.flow
-        authenticator = self.authenticator
         values = request.values
         if b"authorization" not in values and b"proxy-authorization" not in values:
-            challenge = authenticator.first_challenge(request, flow, now)
+            challenge = self.authenticator.first_challenge(request, flow, now)
             self.context.signalling.agent.stack.answer(request, flow, 401, challenge)
             return
-        registrant = authenticator.registrant(request, flow, now)
+        registrant = self.authenticator.registrant(request, flow, now)
         self.addressing.check(request, flow)
         self.registrations.register(received, registrant, now)
 

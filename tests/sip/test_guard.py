@@ -236,6 +236,21 @@ def test_who_has_proven_nothing_gets_no_more_octets_than_it_sends():
     assert made.may_answer(HOST, answer, 0.0)
 
 
+def test_what_is_remembered_of_a_proven_address_ends_with_its_proof():
+    made, answer = guard(), b"SIP/2.0 200 OK\r\n" + bytes(900)
+    assert made.may_answer(HOST, answer, 0.0)
+    assert made.free_until == {}  # it has proven nothing
+    made.prove(HOST, "ana", 1.0)
+    assert made.may_answer(HOST, answer, 2.0)
+    assert made.free_until == {HOST: 7201.0}
+    made.forget(7200.0)
+    assert made.free_until == {HOST: 7201.0}
+    burst = [made.may_answer(HOST, answer, 7201.0) for _ in range(1_000)]
+    assert burst.count(True) < 1_000
+    made.forget(7201.0)
+    assert made.free_until == {}
+
+
 def test_requests_of_ours_are_not_answers():
     made = guard()
     made.admits(HOST, OPTIONS, 0.0)

@@ -38,6 +38,9 @@ class _Sockets:
     def release(self, rtp_port: int) -> None:
         """Nothing was opened."""
 
+    def keep_none(self) -> None:
+        """Nothing was opened."""
+
 
 class Spent:
     """CPU time of the engine, and how often."""

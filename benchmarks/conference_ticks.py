@@ -43,6 +43,9 @@ class _NoSockets:
     def release(self, rtp_port: int) -> None:
         pass
 
+    def keep_none(self) -> None:
+        pass
+
 
 def streams(ticks: int) -> list[list[bytes]]:
     """Voices that come and go, as packets of 20 ms."""

@@ -44,6 +44,9 @@ class _NoSockets:
     def release(self, rtp_port: int) -> None:
         pass
 
+    def keep_none(self) -> None:
+        pass
+
 
 def packets(payload_type: int, sound: Samples) -> list[bytes]:
     """A stream of packets of 20 ms."""

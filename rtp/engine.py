@@ -66,7 +66,10 @@ class Sockets(Protocol):
         """
 
     def release(self, rtp_port: int) -> None:
-        """Close a port pair."""
+        """Close a port pair, or keep it for a later session."""
+
+    def keep_none(self) -> None:
+        """Keep no port pairs for later sessions any more."""
 
 
 class Session:
@@ -166,6 +169,7 @@ class Engine:
             case Ping():
                 self._messages.append(Pong())
             case Drain(silence_seconds):
+                self._sockets.keep_none()
                 self._silence_seconds = min(self._silence_seconds, silence_seconds)
                 for each in self._sessions.values():
                     self._watch_from(each, now)

@@ -44,6 +44,9 @@ class _NoSockets:
     def release(self, rtp_port: int) -> None:
         return None
 
+    def keep_none(self) -> None:
+        return None
+
 
 class _LocalEngine:
     """One engine, in the place of a worker's process.

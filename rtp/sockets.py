@@ -245,6 +245,12 @@ class UdpSockets:
             self._rest(rtp_port, pair)
         else:
             self._close(pair)
+            self._close_resting()
+
+    def keep_none(self) -> None:
+        """Few further sessions will come: from now on a pair that is released is closed, and with
+        it one that rests."""
+        self._max_pairs = 0
 
     def _open(self, rtp_port: int) -> Pair:
         """Raises OSError and leaves nothing open."""

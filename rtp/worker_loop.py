@@ -115,16 +115,9 @@ class Worker:
         """
         self._sockets.check()
         self._sockets.hold_shared(self._start.first_port, self._start.last_port)
-        self._control.send(
-            [
-                Started(
-                    self._fast_path.method,
-                    self._fast_path.problem,
-                    self._sockets.shared_pairs,
-                    self._sockets.held_pairs,
-                )
-            ]
-        )
+        method, problem = self._fast_path.method, self._fast_path.problem
+        shared, held = self._sockets.shared_pairs, self._sockets.held_pairs
+        self._control.send([Started(method, problem, shared, held)])
         while self._running:
             self._turn()
         self._engine.end(time.monotonic())

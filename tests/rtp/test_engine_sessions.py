@@ -50,6 +50,9 @@ class Host:
     def release(self, rtp_port):
         self.bound.remove(rtp_port)
 
+    def keep_none(self):
+        pass
+
 
 def engine_on(host, first=20000, last=20019):
     start = Start("127.0.0.1", first, last, 1_000_000, 3.0, 60.0, 300.0, 5.0)

@@ -133,6 +133,9 @@ class NoSockets:
     def release(self, rtp_port):
         pass
 
+    def keep_none(self):
+        pass
+
 
 def test_the_switch_is_told_of_a_source_that_moved_and_of_one_that_may_not():
     start = Start("127.0.0.1", 20_000, 29_999, 0, 3.0, 60.0, 300.0, 5.0)

@@ -1,5 +1,6 @@
 """Sockets that rest open between two sessions: nothing of the one reaches the other."""
 
+import asyncio
 import gc
 import os
 import resource
@@ -8,13 +9,13 @@ import socket
 
 import pytest
 
+from rtp.client import MediaSettings, MediaWorkers
 from rtp.sockets import UNUSED_SECONDS, UdpSockets
-from tests.rtp.test_media_worker_process import HOST as LOOPBACK
-from tests.rtp.test_media_worker_process import REPORT, Call, rtp, way, with_workers
+from tests.rtp.test_media_worker_process import REPORT, Call, Phone, rtp, way
 
 __all__ = ["way"]
 
-HOST, PORT = "127.77.2.1", 20_600
+HOST, PORT = "127.77.2.1", 20_600  # where no other test has ports in use
 
 
 class Pool:
@@ -152,6 +153,16 @@ def test_more_than_the_limit_are_not_kept():
     pool.close()
 
 
+def test_a_worker_that_drains_gives_them_back_as_its_sessions_end(pool):
+    pool.session(PORT, PORT + 2, PORT + 4)
+    pool.sockets.bind(PORT + 6)
+    pool.sockets.keep_none()
+    pool.sockets.release(PORT + 6)
+    assert pool.open_ports == list(range(PORT + 2, PORT + 6))
+    pool.session(PORT + 2)
+    assert pool.open_ports == []
+
+
 def test_a_session_gets_the_descriptors_of_resting_pairs_if_there_are_no_others(pool):
     pool.session(PORT, PORT + 2)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -172,9 +183,25 @@ def test_a_session_gets_the_descriptors_of_resting_pairs_if_there_are_no_others(
     assert pool.open_ports == list(range(PORT + 4, PORT + 8))
 
 
+class PhoneHere(Phone):
+    """One that sends to this file's host."""
+
+    def __init__(self):
+        super().__init__(HOST)
+
+    def send(self, data, port, *, rtcp=False):
+        (self.rtcp if rtcp else self.rtp).sendto(data, (HOST, port))
+
+
+class CallHere(Call):
+    def __init__(self, session):
+        self.session = session
+        self.alice, self.bob = PhoneHere(), PhoneHere()
+
+
 def test_a_call_on_the_ports_of_another_hears_its_own_phones_alone(way):
     async def story(media):
-        first = Call(await media.open(LOOPBACK, LOOPBACK))
+        first = CallHere(await media.open(HOST, HOST))
         ports = {first.session.a_port, first.session.b_port}
         await first.connect()
         await first.exchange(0, 5)
@@ -190,7 +217,7 @@ def test_a_call_on_the_ports_of_another_hears_its_own_phones_alone(way):
                         phone.send(REPORT, port + 1, rtcp=True)
 
         speak_on(5)
-        second = Call(await media.open(LOOPBACK, LOOPBACK))
+        second = CallHere(await media.open(HOST, HOST))
         assert {second.session.a_port, second.session.b_port} == ports
         await second.connect()
         await second.exchange(0, 5)
@@ -207,4 +234,13 @@ def test_a_call_on_the_ports_of_another_hears_its_own_phones_alone(way):
             assert await phone.heard(6, within=0.15) == []
             phone.close()
 
-    with_workers(story, pairs=2, quarantine_seconds=0.0, **way)
+    async def begin():
+        settings = MediaSettings(quarantine_seconds=0.0, **way)
+        media = MediaWorkers(HOST, (PORT + 20, PORT + 23), 1, settings)
+        await media.start()
+        try:
+            await story(media)
+        finally:
+            await media.close()
+
+    asyncio.run(begin())

@@ -99,7 +99,9 @@ class InboundSound:
         Args:
             place: see :meth:`FrameTable.enter`.
         """
-        if self.table is None or self._opus is not None or self._noisy or self._clear:
+        if self.table is None or self._noisy or self._clear:
+            return
+        if self._opus is not None or self._wide is not None:  # their packets are no frames of a law
             return
         regular = self.buffer.lend() if self._concealer.is_steady else None
         if regular is not None:

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from rtp import g722
 from rtp.control import Digit, Listen, SetRemote
 from rtp.formats import Formats
 from rtp.frame_table import FrameTable
@@ -261,6 +262,18 @@ def test_a_packet_that_is_not_of_the_stream_and_those_that_came_with_it_go_to_th
     assert inbound.digits == ""
     assert inbound.octets() == bytes([1]) * FRAME
     assert inbound.octets() == bytes([2]) * FRAME
+
+
+@pytest.mark.skipif(not g722.AVAILABLE, reason="there is no G.722 here")
+def test_a_stream_in_another_codec_never_enters():
+    table, inbound = FrameTable(), InboundSound()
+    table.join(inbound)
+    for index in range(4):
+        header = HEADER.pack(0x80, 9, index, index * FRAME, 7)
+        inbound.receive(header + g722.G722().encode(np.zeros(FRAME, np.int16)))
+        inbound.octets()
+        inbound.enter_table(0)
+    assert not inbound.is_regular
 
 
 def test_a_row_is_another_streams_when_its_packets_come_together_no_more():

@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 
 from rtp.batch import encoded
-from rtp.chorus import Chorus
 from rtp.control import (
     Bridge,
     Digit,
@@ -48,6 +47,7 @@ from rtp.prompts import Prompts
 from rtp.recording import Recording
 from rtp.relay import SIDE_A, SIDE_B
 from rtp.reports import OwnReports
+from rtp.room_streams import RoomStreams
 from rtp.rooms import Rooms
 from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, SILENT_FRAME, Samples
 from rtp.sound_side import NOBODY, SoundSession, SoundSide
@@ -61,7 +61,7 @@ _SIDES: tuple[Side, Side] = ("a", "b")
 REPORT_TICKS = 250
 """5 s between reports, give or take half of it."""
 QUIET_TICKS = 2
-"""Ticks without a change of any member, after which a chorus begins."""
+"""Ticks without a change of any member, after which their streams are made together."""
 
 
 class Files(Protocol):
@@ -103,9 +103,9 @@ class SoundTier:
         self._epoch_offset_ms = epoch_offset_ms
         self._sides: list[SoundSide] = []
         self._rooms = Rooms()
-        self._chorus: Chorus | None = None
+        self._room_streams: RoomStreams | None = None
         self._quiet_at = 0
-        """The tick from which another chorus may begin."""
+        """The tick from which members' streams may be made together again."""
         self._recordings: dict[int, tuple[SoundSession, Recording]] = {}
         self._ending: dict[int, Recorded] = {}
         self._prompts = Prompts(files.load, self._failed)
@@ -395,11 +395,12 @@ class SoundTier:
     def _tick(self, number: int, now: float, outgoing: list[Outgoing]) -> None:
         sides = list(self._sides)
         frames, alone = frames_of([side.inbound for side in sides], self._table)
-        others = [side for side in sides if not side.sings]
-        if self._chorus is None or not self._chorus.goes_on(number, others):
-            self._choose_chorus(sides, number)
-            others = [side for side in sides if not side.sings]
-        # A member in the chorus has pressed no key if its frame came from the table.
+        others = [side for side in sides if not side.in_room_streams]
+        if self._room_streams is None or not self._room_streams.goes_on(number, others):
+            self._choose_room_streams(sides, number)
+            others = [side for side in sides if not side.in_room_streams]
+        # A member whose frame came from the table has pressed no key, and has no detector if its
+        # stream is one of the room streams.
         for row in sorted({*alone, *[side.row for side in others]}):
             self._take_keys(sides[row], frames[row], now)
         self._look_for_fax(number, others, frames)
@@ -408,41 +409,41 @@ class SoundTier:
         self._messages += [Speaker(side.room, side.session.id, side.letter) for side in speakers]
         spoken_to = [side for side in others if side.relay_side.spoken_to]
         reporting = [side for side in spoken_to if number >= side.report_at]
-        if self._chorus is not None:
-            outgoing += self._chorus.sing(mixed, now)
-            reporting += self._chorus.reporting(number)
+        if self._room_streams is not None:
+            outgoing += self._room_streams.packets(mixed, now)
+            reporting += self._room_streams.reporting(number)
         if spoken_to:
             heard = self._to_hear(spoken_to, mixed, frames)
             self._speak(number, spoken_to, heard, now, outgoing)
         for side in sorted(reporting, key=_row_of):
             self._report(side, number, now, outgoing)
-        if self._chorus is not None:
-            self._chorus.reported(number)
+        if self._room_streams is not None:
+            self._room_streams.reported(number)
         for side in others:
             if side.player.finished or side.overlay.finished:
                 self._tell_finished(side)
             if side.hears == "peer":  # others stay until the switch says otherwise
                 self._settle(side, now)
 
-    def _choose_chorus(self, sides: list[SoundSide], number: int) -> None:
+    def _choose_room_streams(self, sides: list[SoundSide], number: int) -> None:
         """See which members' streams can be made together from now on; none while members change
         all the time, for it costs as much as to make each for some ticks."""
-        self._end_chorus()
+        self._end_room_streams()
         if number >= self._quiet_at:
-            singers = [side for side in sides if Chorus.may_sing(side, number)]
-            if singers:
+            fitting = [side for side in sides if RoomStreams.fits(side, number)]
+            if fitting:
                 self._rooms.mixer()  # which numbers them
-                self._chorus = Chorus(singers, number)
+                self._room_streams = RoomStreams(fitting, number)
 
-    def _end_chorus(self) -> None:
-        if self._chorus is not None:
-            self._chorus.end()
-            self._chorus = None
+    def _end_room_streams(self) -> None:
+        if self._room_streams is not None:
+            self._room_streams.end()
+            self._room_streams = None
 
     def _disturb(self, side: SoundSide) -> None:
         """A side changes; if it is a member, the streams to all members may."""
         if side.member is not None:
-            self._end_chorus()
+            self._end_room_streams()
             self._quiet_at = self._clock.number + QUIET_TICKS
 
     def _take_keys(self, side: SoundSide, frame: Samples, now: float) -> None:

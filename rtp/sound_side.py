@@ -40,6 +40,7 @@ class SoundSide:
         "events",
         "fax_tones",
         "hears",
+        "in_room_streams",
         "inbound",
         "law_payload_type",
         "letter",
@@ -57,7 +58,6 @@ class SoundSide:
         "room",
         "row",
         "session",
-        "sings",
         "tones",
         "wide",
     )
@@ -96,8 +96,8 @@ class SoundSide:
         self.room = 0
         self.member: Member[SoundSide] | None = None
         """The side as a member of its room."""
-        self.sings = False
-        """It is in the chorus of its worker."""
+        self.in_room_streams = False
+        """What it is sent is made together with what other members are sent."""
         self.tones = False
         """Its room is told when it leaves."""
         self.row = 0

@@ -1,9 +1,10 @@
-"""The streams to members that hear their rooms and nothing else, in arrays, so that a tick takes no
-step for each.
+"""The RTP streams to members that hear their rooms and nothing else, in arrays, so that a tick
+takes no step for each.
 
-Everything that could change such a stream (what it is sent, in which codec, where to) ends the
-chorus; the next tick begins another one. Of each member the packets are the same as if its
-:class:`~rtp.outbound.OutboundSound` had made them.
+They are made together while nothing changes that could change one of them (what it carries, its
+codec, its address); after a change each stream goes on by its own
+:class:`~rtp.outbound.OutboundSound`, until members are left alone for some ticks. Both ways send
+the same packets.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from rtp.sound_side import SoundSide
 _PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
 _PACKET = f"V{_PACKET_BYTES}"
 SEEN_TICKS = 50
-"""Each relay side is told once in so many ticks that it is being sent something, for nobody asks
-within seconds."""
+"""The interval, a second, at which each relay side notes that it is sent something; whether it is
+matters after some seconds."""
 
 
-class Chorus:
-    """Members within a talkspurt that hear their rooms alone, in G.711 and packets of 20 ms.
+class RoomStreams:
+    """The streams to members that hear their rooms alone, in G.711 and packets of 20 ms, within a
+    talkspurt.
 
     Args:
-        sides: those that :meth:`may_sing`.
+        sides: those for which :meth:`fits` is true.
         number: of the tick that follows.
     """
 
@@ -38,7 +40,7 @@ class Chorus:
         self.number = self._began_at = number
         """The number of the next tick."""
         for side in sides:
-            side.sings = True
+            side.in_room_streams = True
         self._now = 0.0
         members = [side.member for side in sides]
         self._rows = np.array([member.row for member in members if member is not None], np.int64)
@@ -57,7 +59,7 @@ class Chorus:
         self._heads["ssrc"] = [stream.ssrc for stream in streams]
 
     @staticmethod
-    def may_sing(side: SoundSide, number: int) -> bool:
+    def fits(side: SoundSide, number: int) -> bool:
         """True if a tick's packet to a side is as the one before, with other sound."""
         return (
             side.member is not None
@@ -70,9 +72,9 @@ class Chorus:
 
     def goes_on(self, number: int, others: list[SoundSide]) -> bool:
         """True if a tick is the next one, and none of the sides beside may join."""
-        return number == self.number and not any(self.may_sing(side, number) for side in others)
+        return number == self.number and not any(self.fits(side, number) for side in others)
 
-    def sing(self, mixed: Samples, now: float) -> Iterator[tuple[int, bytes, Address]]:
+    def packets(self, mixed: Samples, now: float) -> Iterator[tuple[int, bytes, Address]]:
         """The packets of a tick.
 
         Args:
@@ -106,7 +108,7 @@ class Chorus:
         """Have the streams themselves go on."""
         self._tell(range(len(self.sides)))
         for side in self.sides:
-            side.sings = False
+            side.in_room_streams = False
 
     def _tell(self, indices: Iterable[int]) -> None:
         for index in indices:

@@ -17,7 +17,7 @@ def sides(studio):
 
 
 def conference(studio, *, disturbed):
-    """Two rooms in which things happen; and of each tick, how many members were in the chorus.
+    """Two rooms in which things happen: what is sent, and to how many in one go.
 
     Args:
         disturbed: a member is unmuted again in each tick, so that nothing is made together.
@@ -28,7 +28,7 @@ def conference(studio, *, disturbed):
     phones.append(studio.caller(packet_ms=40))
     for number, phone in enumerate(phones):
         studio.hear(phone, "room", room=1 + number % 2)
-    sang = []
+    numbers = []
     for tick in range(TICKS):
         for phone in phones:
             if chance.random() < 0.98:
@@ -58,22 +58,22 @@ def conference(studio, *, disturbed):
         if disturbed:
             studio.tell(Mute(phones[3].session, "a", False))
         studio.tick()
-        sang.append(sum(side.sings for side in sides(studio)))
+        numbers.append(sum(side.in_room_streams for side in sides(studio)))
     studio.tell(Mute(phones[3].session, "a", False))  # the streams themselves know what was sent
     counts = [(side.outbound.packets, side.outbound.octets) for side in sides(studio)]
-    return [phone.datagrams for phone in phones], studio.reports, counts, sang
+    return [phone.datagrams for phone in phones], studio.reports, counts, numbers
 
 
 def test_streams_are_the_same_alone_and_together():
     *alone, nobody = conference(Studio(), disturbed=True)
-    *together, sang = conference(Studio(), disturbed=False)
+    *together, numbers = conference(Studio(), disturbed=False)
     assert together == alone
     assert max(nobody) == 0
-    assert max(sang) == 5  # neither in G.722 nor in packets of 40 ms
-    assert sum(sang) > 0.9 * 5 * TICKS
+    assert max(numbers) == 5  # neither in G.722 nor in packets of 40 ms
+    assert sum(numbers) > 0.9 * 5 * TICKS
 
 
-def test_a_report_says_what_the_chorus_has_sent():
+def test_a_report_says_what_was_sent_together():
     studio = Studio()
     phones = [studio.caller() for _ in range(3)]
     for phone in phones:
@@ -82,7 +82,7 @@ def test_a_report_says_what_the_chorus_has_sent():
     for phone in phones:
         mine = [packets for _, port, _, packets in studio.reports if port == phone.port + 1]
         assert 2 <= len(mine) <= 6  # in 14 s
-        assert all(side.sings for side in sides(studio))
+        assert all(side.in_room_streams for side in sides(studio))
         (report, *_), last = mine[-1], phone.packets
         assert isinstance(report, SenderReport)
         assert report.packets * FRAME == report.octets

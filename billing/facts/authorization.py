@@ -235,7 +235,7 @@ class CloseCall(Struct, Command[Settlement], frozen=True):
 
     def touches(self, touched: Touched) -> None:
         touched.calls.add(self.call_id)
-        touched.closing[self.call_id] = self.cdr.id
+        touched.closing[self.call_id] = self.cdr
 
     @property
     def relieved_account(self) -> int | None:

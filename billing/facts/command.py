@@ -14,6 +14,8 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
+from billing.facts.cdr import Cdr
+
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
@@ -32,8 +34,8 @@ class Touched(Struct):
     """Ids of calls that begin. They have a row only if the command is repeated."""
     covered_calls_of: set[int] = field(default_factory=set)
     """Accounts whose live calls under packages are needed."""
-    closing: dict[str, str] = field(default_factory=dict)
-    """Call id to the id of the CDR that stands in its place if the call is closed already."""
+    closing: dict[str, Cdr] = field(default_factory=dict)
+    """Call id to the CDR that stands in its place if the call is closed already."""
     cdrs: set[str] = field(default_factory=set)
     """CDRs by id."""
     payments: set[str] = field(default_factory=set)

@@ -60,8 +60,10 @@ gaps there that cost as much again, until memory is flat after an hour and not a
 SPILL_PAGES = 512
 """Pages that a transaction changes before they go to the disk early; as many as by SQLite's own
 cache of 2 MB."""
-CONFLICT_RETRIES = 5
-"""Attempts at a batch whose accounts another process changes meanwhile."""
+ATTEMPTS = (True, False, False, False, False)
+"""Attempts at a batch whose accounts another process changes meanwhile. Calls that begin are taken
+for new by the first of them; those after it look for them, since the conflict may be that one of
+the calls is there: its command is repeated."""
 
 ACCOUNTS_IN_PART = 10_000
 """The accounts that are read at once when all are read."""
@@ -166,17 +168,15 @@ class Store:
             StoreError: the database failed and nothing of the batch was applied.
         """
         last: StoreError | None = None
-        is_new = True
-        for _ in range(CONFLICT_RETRIES):
+        for is_new in ATTEMPTS:
             try:
                 return self._writer.transact(partial(self._apply, commands, is_new))
             except Conflict:
-                pass
+                continue
             except (SQLAlchemyError, self._driver.Error) as error:
                 last = self._error(error)
                 if not self._is_conflict(error):
                     raise last from error
-            is_new = False  # another process was in the way, or a call that begins is repeated
         why = "too many writers change the same accounts"
         raise last or StoreError(f"database {self._name}: {why}")
 
@@ -204,8 +204,8 @@ class Store:
         """Apply a batch in this transaction.
 
         Args:
-            is_new: calls that begin are taken for new and not looked for. Where one isn't, since
-                its command is repeated, its insert fails as a conflict.
+            is_new: calls that begin are taken for new and not looked for. The insert of one that
+                isn't fails as a conflict.
         """
         touched = touched_by(commands)
         if not is_new:

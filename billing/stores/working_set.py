@@ -36,9 +36,8 @@ from billing.stores.statements import Lookup, Statement
 MAX_SHARING_CALLS = 200
 """Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
 that takes. They are those that hold the most."""
-MAX_ACCOUNTS = 20_000
-MAX_CALLS = 10_000
-"""Rows of each kind that are kept, about 20 MB of calls: all are dropped when there are more."""
+MAX_KEPT = 30_000
+"""Accounts and calls that are kept, at most 60 MB: all are dropped when there are more."""
 
 
 class Conflict(Exception):
@@ -153,7 +152,7 @@ class WorkingSet:
             self._accounts[key] = structs.replace(account, version=account.version + 1)
         for call in book.changed_calls.values():
             call.dialogs = None  # many octets that no batch reads
-        if len(self._accounts) > MAX_ACCOUNTS or len(self._calls) > MAX_CALLS:
+        if len(self._accounts) + len(self._calls) > MAX_KEPT:
             self.forget()
 
     def forget(self) -> None:
@@ -167,7 +166,7 @@ def _written_before(
 ) -> dict[str, Cdr]:
     """CDRs that stand in the place of what is to be written or closed, since it was repeated."""
     wanted = sorted(touched.cdrs)
-    wanted += [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in calls]
+    wanted += [cdr.id for call_id, cdr in touched.closing.items() if call_id not in calls]
     found = _CDRS_BY_ID.rows(connection, wanted)
     cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found]
     return {cdr.id: cdr for cdr in cdrs}

@@ -51,8 +51,8 @@ class Book(Struct):
     new_entries: list[Entry] = field(default_factory=list)
     new_changes: list[Change] = field(default_factory=list)
     sales: Sales = field(default_factory=Sales)
-    _found: dict[int, list[LiveCall]] = field(default_factory=dict)
-    """The live calls that were searched for, by account."""
+    _found: dict[int, list[str]] = field(default_factory=dict)
+    """The ids of live calls that were searched for, by account."""
 
     def account(self, account_id: int | None) -> Account:
         """The account as the batch left it so far.
@@ -71,11 +71,14 @@ class Book(Struct):
         They are searched for when a decision asks for them: hardly any does."""
         found = self._found.get(account_id)
         if found is None:
-            rows = (c for c in self.find_calls(account_id) if c.call_id not in self.closed_calls)
-            found = [self.calls.setdefault(call.call_id, call) for call in rows]
-            self._found[account_id] = found
-        live = [call for call in found if call.call_id in self.calls]
-        return live + [call for call in self.new_calls.values() if call.account_id == account_id]
+            rows = [c for c in self.find_calls(account_id) if c.call_id not in self.closed_calls]
+            for call in rows:
+                self.calls.setdefault(call.call_id, call)
+            found = self._found[account_id] = [call.call_id for call in rows]
+        # The batch may have closed some of them since, and opened others.
+        keys = dict.fromkeys([*found, *self.new_calls])
+        live = [self.calls[key] for key in keys if key in self.calls]
+        return [call for call in live if call.account_id == account_id]
 
     def balance_of(self, account_id: int | None) -> int | None:
         """The balance in micros; None without an account."""

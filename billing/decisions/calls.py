@@ -52,7 +52,7 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
         except BillingError:
             # What the command reserved may be what it lacks now that it is repeated.
             known = book.find_call(command.call_id)
-            if known is None:
+            if known is None or known.call_id in book.closed_calls:
                 raise
             return _opened_before(known)
     call = LiveCall(

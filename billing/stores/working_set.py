@@ -123,13 +123,13 @@ class WorkingSet:
             Conflict: another process changed an account meanwhile.
         """
         accounts, statements, cursor = book.changed_accounts, self._statements, self._cursor
+        if book.closed_calls:  # first: one that is opened again has a new row
+            statements.delete_calls.run(cursor, zip(book.closed_calls))
         if book.new_calls:
             statements.insert_calls.run(cursor, map(schema.call_row, book.new_calls.values()))
         if book.changed_calls:
             rows = map(schema.call_changes, book.changed_calls.values())
             statements.update_calls.run(cursor, rows)
-        if book.closed_calls:
-            statements.delete_calls.run(cursor, zip(book.closed_calls))
         if book.new_cdrs:
             statements.insert_cdrs.run(cursor, starmap(schema.cdr_row, book.new_cdrs))
         if book.new_entries:

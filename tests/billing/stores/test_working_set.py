@@ -3,6 +3,7 @@
 import books as small_books
 import pytest
 from books import RATE, account, cdr, reopen, store
+from msgspec import structs
 from sqlalchemy import event, update
 from sqlalchemy.exc import OperationalError
 
@@ -124,6 +125,31 @@ def test_a_call_that_is_opened_again_and_ends_in_the_same_batch_is_settled_once(
     assert books.account(who).reserved_micros == 0
     assert books.account(who).balance_micros == 10_000_000 - 60_000
     assert books.verify() == []
+
+
+@pytest.mark.usefixtures("database")
+def test_a_call_that_ends_and_begins_anew_in_the_same_batch_is_live():
+    books = store()
+    who = account(books, 10_000_000)
+    opening = OpenCall("a", who, RATE, b"{}", 0)
+    books.apply([opening])
+    ended = CloseCall("a", cdr("a", who, 60_000))
+    _, reserved, counted = books.apply([ended, opening, opening])
+    assert reserved == structs.replace(counted, longest_seconds=reserved.longest_seconds)
+    assert [call.call_id for call in books.live_calls()] == ["a"]
+    assert books.account(who).reserved_micros == reserved.reserved_micros
+    assert books.verify() == []
+
+
+@pytest.mark.usefixtures("database")
+def test_a_call_that_ends_and_can_t_be_paid_anew_in_the_same_batch_is_refused():
+    books = store()
+    who = account(books, 9_000)
+    opening = OpenCall("a", who, RATE, b"{}", 0)
+    books.apply([opening])
+    _, refused = books.apply([CloseCall("a", cdr("a", who, 9_000)), opening])
+    assert isinstance(refused, InsufficientFunds)
+    assert (books.live_calls(), books.verify()) == ([], [])
 
 
 def test_a_call_that_begins_is_not_looked_for(url):

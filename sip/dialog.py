@@ -58,7 +58,7 @@ class Dialog(Struct, eq=False, kw_only=True):
         values = request.values
         return cls(
             call_id=request.call_id,
-            local=values.get(b"to", b"") + b";tag=" + local_tag.encode("ascii"),
+            local=values.get(b"to", b"") + b";tag=" + local_tag.encode(),
             local_tag=local_tag,
             remote=values.get(b"from", b""),
             remote_tag=request.from_tag,
@@ -116,7 +116,7 @@ class Dialog(Struct, eq=False, kw_only=True):
         None of them holds CR or LF: the peer's were read from a message, and ours were checked by
         :meth:`UserAgent.invite`.
         """
-        target, routes, name = self.remote_target, b"", method.encode("ascii")
+        target, routes, name = self.remote_target, b"", method.encode()
         if self.route_set:
             target, routes = self._routed()
         call_id = self.call_id.encode("utf-8", "surrogateescape")

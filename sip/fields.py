@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sip import grammar
 from sip.errors import REASONS, ParseError
-from sip.grammar import octets
+from sip.grammar import CR, LF, octets
 
 Field = tuple[bytes, bytes]
 """Name and value of a header field."""
@@ -46,7 +46,7 @@ _LINE_END = re.compile(rb"[\r\n]")
 def breaks(lines: list[bytes]) -> bool:
     """True if there is a line end within a line."""
     text = b"".join(lines)
-    return b"\n" in text or b"\r" in text
+    return LF in text or CR in text
 
 
 _END = b"%s\r\nContent-Length: %d\r\n\r\n%s"
@@ -100,7 +100,7 @@ def write(start: bytes, lines: bytes, body: bytes) -> bytes:
 
 def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
     """A request. Raises ValueError as :func:`lines_of`, also for such a URI."""
-    if b"\n" in uri or b"\r" in uri:
+    if LF in uri or CR in uri:
         raise ValueError("a URI can't hold CR or LF")
     return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), lines_of(fields), body)
 

@@ -17,6 +17,9 @@ QUOTED_STRING = rb'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x09\x0b\x0c\x0e-\x7
 MAGIC_COOKIE = "z9hG4bK"
 """Begins every branch made by RFC 3261 (section 8.1.1.7)."""
 
+LF, CR, VT, FF, COMMA = b"\n\r\v\f,"
+"""Octets by their numbers: a number is found in octets ten times faster than an octet is."""
+
 LWS = b" \t"
 """White space within a line; folding is undone before."""
 

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from sip import grammar
 from sip.errors import ParseError
-from sip.grammar import octets, text
+from sip.grammar import COMMA, octets, text
 from sip.uri import MAX_URI_BYTES, Uri
 
 Params = dict[str, str | None]
@@ -260,7 +260,7 @@ def unquote(value: bytes) -> str:
 def split_list(value: bytes) -> list[bytes]:
     """Elements of a comma-separated list; commas in quotes and <> separate nothing, and empty
     elements are left out (RFC 7230 section 7)."""
-    if b"," not in value:
+    if COMMA not in value:
         return [value] if value else []
     if b'"' not in value and b"<" not in value:
         return [element for part in value.split(b",") if (element := part.strip(grammar.LWS))]

@@ -458,11 +458,11 @@ class Request(Message):
             self._stamp_any(host, port)
             return
         values = self.values
-        via = values[b"via"]
-        if b";rport" in via:
-            values[b"via"] = via = via.replace(b";rport", via_source(host, port))
-        elif self.sent_by[0] != host:
-            values[b"via"] = via = b"%s;received=%s" % (via, host.encode("ascii"))
+        came = values[b"via"]
+        via = came.replace(b";rport", via_source(host, port))
+        if via == came and self.sent_by[0] != host:
+            via = b"%s;received=%s" % (came, host.encode("ascii"))
+        values[b"via"] = via
         if self.repeated is not None:
             self._replace_via(via)
 
@@ -531,7 +531,7 @@ class Request(Message):
             return write(self._start(status, reason, to_tag), lines, body)
         via, from_, to, call_id, cseq = _COPIED(values)
         if to_tag is not None and self.to_tag is None:
-            to += b";tag=" + to_tag.encode("ascii")
+            to += b";tag=" + to_tag.encode()
         return ANSWER % (
             status_line(status, reason), via, from_, to, call_id, cseq, lines, len(body), body,
         )  # fmt: skip

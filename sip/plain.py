@@ -24,7 +24,7 @@ from sip.fields import (
     repeated_plainly,
     split_plainly,
 )
-from sip.grammar import MAGIC_COOKIE, text
+from sip.grammar import CR, FF, LF, MAGIC_COOKIE, VT, text
 from sip.headers import CSeq
 from sip.message import (
     PLAIN_CALL_ID,
@@ -137,9 +137,9 @@ def read_plain(data: bytes) -> Request | Response | None:
     parts = split_plainly(head, _MAX_FIELDS)
     start, names, found = parts[0], parts[NAMES], parts[VALUES]
     every = b" ".join(found)
-    if b"\n" in every or b"\r" in every:  # a line that is no field, or ends in another way
+    if LF in every or CR in every:  # a line that is no field, or ends in another way
         return None
-    if b"\v" in every or b"\f" in every:  # no white space of SIP, but `strip` would take it for it
+    if VT in every or FF in every:  # no white space of SIP, but `strip` would take it for it
         return None
     try:
         values = dict(zip(map(known_name, names), map(bytes.strip, found)))  # noqa: B905 - of one list

@@ -159,7 +159,7 @@ class Registrar:
                 of order, 439 outbound through a proxy that can't.
         """
         held, wishes = self._bindings.get(aor, _NONE), self._wishes(request)
-        if len(wishes) == len(held) == 1 and aor not in self._lost:
+        if len(wishes) == 1 and len(held) == 1 and aor not in self._lost:
             (wish,) = wishes
             kept = held.get(wish.key)
             if kept is not None and wish.expires and kept.flow == flow and kept.expires_at > now:

@@ -1,10 +1,11 @@
-"""Empty books in memory, which hundreds of tests want one after the other."""
+"""Empty books in memory, which hundreds of tests want one after the other, and a look into them."""
 
 import copy
 import functools
 
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
+from billing.stores.sales_schema import due_work
 from billing.stores.store import Store
 
 _unused: set[Store] = set()
@@ -37,3 +38,12 @@ def _template() -> Store:
     store = Store("sqlite://")
     store.create()
     return store
+
+
+_NEXT_DUE = select(func.min(due_work.c.due_at))
+
+
+def next_due(books: Store) -> int | None:
+    """The time of the earliest scheduled work, epoch milliseconds; None without any."""
+    with books.reading() as connection:
+        return connection.execute(_NEXT_DUE).scalar_one_or_none()

@@ -242,14 +242,6 @@ def due_of_kind(connection: Connection, kind: str, until: int, limit: int) -> li
     return [schema.due_of(row) for row in connection.execute(query.limit(limit))]
 
 
-def next_due(connection: Connection) -> int | None:
-    """The earliest instant at which a work is due; None without any."""
-    return connection.execute(_NEXT_DUE).scalar_one_or_none()
-
-
-_NEXT_DUE = select(func.min(schema.due_work.c.due_at))
-
-
 def bonus_rates(connection: Connection) -> list[tuple[str, str, int]]:
     """(currency, ISO day from which it holds, micros a minute) of all bonus rates, by day."""
     query = select(schema.bonus_rates).order_by(schema.bonus_rates.c.day)

@@ -103,12 +103,6 @@ def run_due(
     return run(due, _handlers(store, zone, settings, leave), apply, now)
 
 
-def next_due(store: Store) -> int | None:
-    """The time of the next due work; epoch milliseconds."""
-    with store.reading() as connection:
-        return sales_store.next_due(connection)
-
-
 def _handlers(
     store: Store, zone: str, settings: DueSettings, leave: LeaveText
 ) -> dict[str, Handler]:

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from fresh_books import fresh_books
+from fresh_books import fresh_books, next_due
 from phones import Phone
 from sqlalchemy import event
 from world import SWITCH, Address, VirtualLoop, Wire, WireSocket
@@ -36,7 +36,7 @@ from softswitch.process.composition import Books, Machine, Network
 from softswitch.process.switch import Switch
 from softswitch.process.working_set import WorkingSet
 from softswitch.prompts.library import PromptLibrary
-from softswitch.scheduled.due import next_due, run_due
+from softswitch.scheduled.due import run_due
 from softswitch.subscribers.directory import Line, Source, Trunk
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.voicemail.store import VoicemailStore

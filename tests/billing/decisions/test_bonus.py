@@ -4,13 +4,14 @@ from datetime import datetime
 
 import pytest
 from books import account, cdr, one, store
+from fresh_books import next_due
 from msgspec import structs
 
 from billing.decisions import bonus
 from billing.facts.authorization import WriteCdr
 from billing.facts.calendar import day_start, local_day
 from billing.facts.sales import DefineBonus
-from softswitch.scheduled.due import next_due, run_due
+from softswitch.scheduled.due import run_due
 
 BERLIN = "Europe/Berlin"
 TBILISI = "Asia/Tbilisi"

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 from books import RATE, account, cdr, one, store
+from fresh_books import next_due
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -26,7 +27,7 @@ from billing.facts.product import ACTIVE, ENDED, GRACE, Destinations, Product, i
 from billing.facts.rate import Rate
 from billing.facts.rating import charge
 from billing.facts.sales import BuyPackage, DefineProduct, RenewPackage, SetAutoRenew
-from softswitch.scheduled.due import next_due, run_due
+from softswitch.scheduled.due import run_due
 
 TBILISI = "Asia/Tbilisi"
 LARI = 1_000_000

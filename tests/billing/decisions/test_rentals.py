@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 from books import account, one, store
+from fresh_books import next_due
 
 from billing.facts.authorization import BillingError, InsufficientFunds, SetAccount, TopUp
 from billing.facts.calendar import local_day
@@ -35,7 +36,7 @@ from billing.facts.rental import (
     fee,
 )
 from billing.stores import rental_store, sales_store
-from softswitch.scheduled.due import next_due, run_due
+from softswitch.scheduled.due import run_due
 
 TBILISI = "Asia/Tbilisi"
 EURO = 1_000_000

@@ -72,6 +72,7 @@ class Call:
         session: the caller's leg; None if the switch calls the caller itself.
     """
 
+    task: asyncio.Task[None]  # which runs it, from LiveCalls.begin on
     ringing: Ringing | None = None
     """None unless something rings, or did until the call failed."""
     _established: EstablishedCall | None = None
@@ -406,9 +407,10 @@ class Call:
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins. It is stored on disk before the caller receives the 200."""
-        await self._take(winner)
+        media, heard = self.media, winner.description
+        await self._take(winner, media)
         self.ringing = None  # all other legs have ended; a call that talks keeps none of this
-        early_media, media, heard = self.early_media, self.media, winner.description
+        early_media = self.early_media
         early_media.stop_ringing()
         answering = early_media.answering(heard)
         self.accept_caller(media.describe("a", heard, answering=answering, wide=True, fax=True))
@@ -426,12 +428,12 @@ class Call:
         self.legs.drain()
         compact(self.request)
 
-    async def _take(self, winner: Winner) -> None:
+    async def _take(self, winner: Winner, media: CallMedia) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""
         legs = self.legs
         identity = self.parties.b.identity if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
-        self.media.join("b", legs.security.secure(winner.session, winner.line))
+        media.join("b", legs.security.secure(winner.session, winner.line))
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.clock.wall_ms()

@@ -23,8 +23,6 @@ class LiveCalls:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._forget_task = self._tasks.discard  # one bound method for all calls
         self._of_line: dict[int, list[Call]] = {}
         """Lists, since a line has few calls at once, and a dict for one takes three times the
         octets. An account may have thousands."""
@@ -35,9 +33,7 @@ class LiveCalls:
 
     def begin(self, call: Call) -> None:
         self.by_id[call.id] = call
-        task = self._loop.create_task(call.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._forget_task)
+        call.task = self._loop.create_task(call.run())
 
     def admitted(self, call_id: str, record: Record) -> None:
         """A leg of these lines and this payer belongs to the call, unless that is over."""
@@ -125,5 +121,5 @@ class LiveCalls:
 
     async def all_ended(self) -> None:
         """Wait until the last call has ended and is settled."""
-        while self._tasks:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        while tasks := [call.task for call in self.by_id.values() if not call.task.done()]:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

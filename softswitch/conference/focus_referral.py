@@ -157,7 +157,7 @@ class InvitedCall(Call):
         )
         if isinstance(outcome, Ending):
             return outcome
-        await self._take(outcome)
+        await self._take(outcome, self.media)
         return await self._be_in(outcome)
 
     def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:

@@ -369,7 +369,8 @@ class Switch:
         record = call.record
         wall_ms = self.context.clock.wall_ms()
         self.figures.ended(end.status, end.code, record.decisions, wall_ms)
-        self.publisher.call_ended(call)
+        if self.publisher.watchers["calls"]:
+            self.publisher.call_ended(call)
         self.live_calls.ended(call)
         self.completion.ended(call, end)
         if self.recorder is not None:

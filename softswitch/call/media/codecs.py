@@ -138,9 +138,11 @@ class Agreement:
             numbers of that offer (RFC 3264 section 6.1).
     """
 
-    __slots__ = ("clock_rate", "event", "formats", "spoken")
+    __slots__ = ("clock_rate", "event", "formats", "spoken", "transcodes")
 
     def __init__(self, mine: Codecs, theirs: Codecs | None, offered: Codecs = ()) -> None:
+        self.transcodes = needs_transcoding(mine, theirs or ())
+        """True if the sides can talk only by way of the sound tier."""
         shared = common(mine, theirs or ())
         self.spoken = spoken_of(shared) or spoken_of(mine)
         """The codec in which we talk to the side; None if there is none."""

@@ -450,7 +450,7 @@ class CallMedia(Struct, eq=False):
         terms.codecs = codecs
         if takes_info is not None:
             terms.takes_info = takes_info
-        formats = agreement(codecs, far.codecs, terms.offered).formats
+        agreed = agreement(codecs, far.codecs, terms.offered)
         self.session.set_remote(
             side,
             target.address or None,
@@ -458,7 +458,7 @@ class CallMedia(Struct, eq=False):
             target.rtcp_port,
             _DIRECTIONS[target.direction],
             signalling_address=signalling,
-            formats=formats,
+            formats=agreed.formats,
             packet_ms=target.packet_ms,
             keys=security.keys,
             web=security.web,
@@ -466,10 +466,10 @@ class CallMedia(Struct, eq=False):
             # No phone is rung yet, so that nothing comes for this side either.
             patient=far.told is None,
         )
-        terms.told = formats
+        terms.told = agreed.formats
         if far.told is not None:
             self._tell_again("b" if side == "a" else "a", far, terms)
-            if self.transcodes or (far.codecs and self._needs_transcoding(codecs, far.codecs)):
+            if self.transcodes or (agreed.transcodes and self._may_transcode):
                 self._choose_way()
 
     def _tell_again(self, side: Side, terms: _Terms, far: _Terms) -> None:

@@ -231,8 +231,7 @@ class Branches(Struct, eq=False):
         others = self.ringing
         if winner in others:
             others.remove(winner)
-            if self.attempt.on_answer is not None:
-                self._judge_trunk(True)
+            self._judge_trunk(True)
         if others:
             self._cancel(others, COMPLETED_ELSEWHERE, now)
             others.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sip.dialog import DialogId
@@ -92,16 +91,11 @@ class LiveCalls:
     def count_of_line(self, line: Line) -> int:
         return len(self._of_line.get(line.id, ()))
 
-    def paid_by(self, account: int) -> Iterable[Call]:
-        """The calls that an account pays for now; none may begin or end while they are iterated."""
-        calls = self._of_account.get(account)
-        return () if calls is None else calls.values()
-
     def outgoing_of_account(self, account: int) -> int:
         """The number of legs that an account pays for now."""
         return sum(
             record.account == account and record.direction != "incoming"
-            for call in self.paid_by(account)
+            for call in self._of_account.get(account, {}).values()
             for record in call.payers.records
         )
 

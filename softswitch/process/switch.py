@@ -31,7 +31,7 @@ from softswitch.call.ending import Ending
 from softswitch.call.established.merging import key_of
 from softswitch.call.features import Features
 from softswitch.call.legs import Legs
-from softswitch.call.letters import BalanceChanged, HangUp
+from softswitch.call.letters import HangUp
 from softswitch.call.parties import Parties
 from softswitch.call.proof_of_life import prove_life
 from softswitch.call.ringing.attempts import Dialer, credentials_of
@@ -409,10 +409,10 @@ class Switch:
         if self.publisher.watchers["balances"]:
             accounts = tuple(accounts)
             self.publisher.accounts_changed(accounts)
-        for account in accounts:
-            for call in self.live_calls.paid_by(account):
-                if call.payers.wants_balance:
-                    call.post(BalanceChanged())
+        short = self.context.charging.short
+        if short:  # as hardly ever
+            for account in accounts:
+                short.relieve(account)
 
     def _text_moved(self, text: StoredText, state: State) -> None:
         self.figures.texts[text.text.kind, state.value] += 1

@@ -406,6 +406,7 @@ class Exchange:
             "ports": self.media.ports_in_use,
             "live calls": len(self.store.live_calls()),
             "tasks": len(asyncio.all_tasks(self.loop)),
+            "short of money": len(self.switch.context.charging.short),
             "reserved": sum(account.reserved_micros for account in self.store.accounts()),
         }
 

@@ -28,8 +28,8 @@ def die(exchange) -> None:
         for leg in call.parties:
             leg.owner = None
             leg.end(exchange.loop.time())
-    for task in switch.live_calls._tasks:
-        task.cancel()
+    for call in switch.calls.values():
+        call.task.cancel()
     exchange.run(0.0)
     switch.live_calls.by_id.clear()
 

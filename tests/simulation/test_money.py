@@ -132,6 +132,10 @@ def test_a_top_up_in_the_last_seconds_is_spent_to_the_unit_as_well(slices):
     # is used up.
     run.exchange.run(16.0)
     assert run.exchange.store.account(ACCOUNT).available_micros == 0
+    switch = run.exchange.switch
+    waiting = [m for call in switch.calls.values() for m in call.payers.meters if m.wants_balance]
+    assert waiting
+    assert set(switch.context.charging.short[ACCOUNT]) == set(waiting)
     run.exchange.money.submit(TopUp(ACCOUNT, seven_minutes, "more", 0))
     cdrs = run.finish()
     assert {cdr.ended_by for cdr in cdrs} == {"credit"}

@@ -21,7 +21,7 @@ from rtp.figures import SessionFigures
 from softswitch.admission.credit import PricedRoute
 from softswitch.call.charging.accounting import RETRY_SECONDS, Record
 from softswitch.call.ending import Ending
-from softswitch.call.letters import PaidTimeChanged
+from softswitch.call.letters import BalanceChanged, PaidTimeChanged
 
 if TYPE_CHECKING:
     from softswitch.call.charging.charging import Charging
@@ -104,8 +104,10 @@ class Meter(Struct, eq=False):
         )
         charging.money.holders[key] = self._cut
         try:
-            self._authorization = await charging.money.submit(command)
+            authorization = self._authorization = await charging.money.submit(command)
             self._opened = True
+            if authorization.final:
+                charging.short.note(priced.account_id, self)
         finally:
             if not self._opened:
                 charging.money.holders.pop(key, None)
@@ -119,8 +121,15 @@ class Meter(Struct, eq=False):
             command, within_seconds=ANSWER_PATIENCE_SECONDS
         )
         if authorization is not None:
-            self._authorization = authorization
+            self._authorized(authorization)
         self.answered_at, record.answered_at = answered_at, wall
+
+    def _authorized(self, authorization: Authorization) -> None:
+        """The books have changed the reservation."""
+        self._authorization, charging = authorization, self._charging
+        # Of a meter that is being settled, an extension may still be answered.
+        if authorization.final and self.record.key in charging.money.holders:
+            charging.short.note(self.priced.account_id, self)
 
     def belongs_to(self, mailbox: Mailbox) -> None:
         """Move the meter to another call: an attended transfer joins two."""
@@ -183,14 +192,18 @@ class Meter(Struct, eq=False):
         if future.cancelled() or future.exception() is not None:
             self._again_at = self._charging.clock.now() + RETRY_SECONDS
         else:
-            self._authorization = future.result()
+            self._authorized(future.result())
         self._mailbox.post(PaidTimeChanged())
+
+    def retry(self) -> None:
+        """There may be money again: have the call ask for an extension."""
+        self._mailbox.post(BalanceChanged())
 
     def _cut(self, authorization: Authorization) -> None:
         """Shorten the reservation, because another call of the account was given what this one had
         not used. The cut counts at once, so that it does not overwrite an extension that the store
         made later."""
-        self._authorization = authorization
+        self._authorized(authorization)
         if self.answered_at is not None:
             self._mailbox.post(PaidTimeChanged())
 
@@ -208,5 +221,7 @@ class Meter(Struct, eq=False):
         charging, record, answered_at = self._charging, self.record, self.answered_at
         talk_ms = 0 if answered_at is None else max(0, round((ended_at - answered_at) * 1000))
         charging.money.holders.pop(record.key, None)
+        if charging.short and self._priced is not None:
+            charging.short.forget(self._priced.account_id, self)
         cdr = record.cdr(end, ended_wall, talk_ms, figures, codec)
         return charging.desk.settle(cdr, opened=self._opened)

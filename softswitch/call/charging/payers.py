@@ -52,13 +52,6 @@ class Payers(Struct, eq=False):
         """The talk time that the first payer's reservation pays for; None without a limit."""
         return self.meters[0].paid_seconds if self.meters else None
 
-    @property
-    def wants_balance(self) -> bool:
-        """True if the last extension of any payer found no money to reserve."""
-        if len(self.meters) == 1:  # as nearly always
-            return self.meters[0].wants_balance
-        return any(meter.wants_balance for meter in self.meters)
-
     # Coming and going
 
     async def add(self, line: Line, digits: str, person: Identity) -> Meter:

@@ -91,6 +91,8 @@ SUBMISSIONS, COMPLETIONS = 2048, 8192
 MAX_FETCHES = 32
 """The system fetches at most 20 datagrams at once; it is asked this many times in one turn before
 other work has its own."""
+FETCHED_AT_ONCE = 20 * MAX_FETCHES
+"""With fewer datagrams in a turn no more were there."""
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.argtypes = [ctypes.c_long] * 7

@@ -15,7 +15,15 @@ import numpy as np
 
 from rtp.frame_table import PACKET_BYTES, FrameTable
 from rtp.inbound import InboundSound
-from rtp.io_uring import BUFFER_SHIFT, GOES_ON, HAS_BUFFER, NAMES_AT, SENT, Ring
+from rtp.io_uring import (
+    BUFFER_SHIFT,
+    FETCHED_AT_ONCE,
+    GOES_ON,
+    HAS_BUFFER,
+    NAMES_AT,
+    SENT,
+    Ring,
+)
 from rtp.lanes import ListeningLane, SecureLane
 from rtp.latch import Address
 from rtp.packet import HEADER_BYTES, HEADER_FIELDS
@@ -28,6 +36,8 @@ from rtp.srtp import MAX_OCTETS, InPlace, Srtp, memory_at, open_in_place, seal_i
 BUFFERS = 2048
 """Packets that may come in one turn; 20 ms of 1,000 calls."""
 FIRST_SLOTS = 256
+MAX_TURNS = 7
+"""In which what has come while a worker was held up is passed on."""
 NOWHERE = -1
 """In place of the descriptor by which packets leave."""
 _COUNTS = np.dtype(
@@ -269,6 +279,12 @@ class RingLanes:
             self._see_to(came, now)
         self._ring.rest()
         return len(came)
+
+    def pass_all_on(self, now: float) -> None:
+        """The same until nothing is left, or the buffers were used for several ticks' packets."""
+        for _ in range(MAX_TURNS):
+            if self.pass_on(now) < FETCHED_AT_ONCE:
+                break
 
     def _see_to(self, came: np.ndarray, now: float) -> None:
         slots = (came["mark"] & 0xFFFF_FFFF).astype(np.int64)

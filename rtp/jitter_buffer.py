@@ -53,7 +53,7 @@ Halves = tuple[bytes | None, bytes | None]
 
 
 class Regular(NamedTuple):
-    """What a buffer knows of a stream while all its packets are frames in step with playing, and
+    """The state of a buffer while all packets of its stream are frames in step with playing, and
     nothing has disturbed it lately.
 
     Args:

@@ -234,7 +234,7 @@ class SoundTier:
         session.sides = [None, None]
 
     def moved(self, session: SoundSession) -> None:
-        """What goes to a side may go elsewhere, or be something else, from now on."""
+        """A notice that a side is sent something else from now on, or at another address."""
         for side in session.sides:
             if side is not None:
                 self._disturb(side)

@@ -97,7 +97,7 @@ class SoundSide:
         self.member: Member[SoundSide] | None = None
         """The side as a member of its room."""
         self.in_room_streams = False
-        """What it is sent is made together with what other members are sent."""
+        """True while its packets are made together with those of other members."""
         self.tones = False
         """Its room is told when it leaves."""
         self.row = 0

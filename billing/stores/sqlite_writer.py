@@ -32,7 +32,7 @@ class SqliteWriter:
         self._engine = engine
         self._lock = threading.Lock()
         self._working_set: WorkingSet | None = None
-        """What the last batches left; None without a connection."""
+        """The rows that the last batches left; None without a connection."""
         self._driver: sqlite3.Connection
         """The driver's own connection, which takes a tenth of the time of SQLAlchemy's way."""
         self._seen: tuple[int, int] | None = None

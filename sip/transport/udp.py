@@ -18,7 +18,7 @@ MAX_DATAGRAM_BYTES = 65_535
 TURNS_ALONE = 8
 """Turns in which no more than one datagram is read, after one in which there was no second."""
 _Source = tuple[str, int] | tuple[str, int, int, int]
-"""What a socket tells of a datagram's sender; with flow label and scope over IPv6."""
+"""A datagram's sender as a socket tells it; with flow label and scope over IPv6."""
 SOURCES = 4_096
 """Sources whose flows are remembered: a phone sends some messages a call, from one address."""
 LEAST_BYTES = 5

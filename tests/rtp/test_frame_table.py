@@ -167,7 +167,7 @@ class Voice:
 
 
 def conversation(studio, seed, ticks):
-    """What is heard and told, where some are in rooms, and others hear their echo."""
+    """The sound heard and the messages told, where some are in rooms and others hear their echo."""
     chance = random.Random(seed)
     phones = [studio.caller() for _ in range(PHONES)]
     for number, phone in enumerate(phones):

@@ -9,7 +9,7 @@ from sip.transport.udp import DatagramSocket, bind_udp
 
 
 async def told(sent: list[tuple[socket.socket, bytes]]) -> tuple[list[tuple[bytes, Flow]], Flow]:
-    """What a socket tells of these datagrams, and its own address as a flow to itself."""
+    """The datagrams and flows that a socket tells, and its own address as a flow to itself."""
     seen: list[tuple[bytes, Flow]] = []
     everything = asyncio.Event()
 

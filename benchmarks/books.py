@@ -35,7 +35,7 @@ from billing.facts.rate import Rate
 from billing.facts.tariff import Tariff, Terms
 from billing.stores import cdr_search, schema
 from billing.stores.cdr_search import CdrFilter
-from billing.stores.statements import Statement
+from billing.stores.statements import compiled
 from billing.stores.store import Store
 
 START = 1_767_225_600_000
@@ -57,9 +57,9 @@ def cdr(number: int, account: int, called: str, setup_at: int, duration_ms: int)
     )  # fmt: skip
 
 
-def write(connection: Connection, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+def write(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows past SQLAlchemy, as the billing writer does."""
-    statement.run(connection.connection.cursor(), connection.dialect, rows)
+    connection.connection.cursor().executemany(statement, rows)
 
 
 # Rating
@@ -276,7 +276,7 @@ def _newest(books: Store, name: str, count: int) -> None:
 
 def _insert(books: Store, name: str, count: int) -> None:
     """The cost of one more record with all its indexes, a hundred in a transaction."""
-    statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
+    statement = compiled(insert(schema.cdrs), books.engine.dialect, schema.CDR_COLUMNS)
     rows = [
         schema.cdr_row(made, None) for made in _records(random.Random(3), count * 2, 100 * GROUPS)
     ]
@@ -338,7 +338,7 @@ def _fill(books: Store, count: int) -> int:
     books.create()
     for index in indexes:
         index.drop(books.engine)
-    statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
+    statement = compiled(insert(schema.cdrs), books.engine.dialect, schema.CDR_COLUMNS)
     made = min(count, MADE)
     with books.engine.begin() as connection:
         rows = [schema.cdr_row(record, None) for record in _records(random.Random(1), 0, made)]

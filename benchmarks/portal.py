@@ -26,7 +26,7 @@ from sqlalchemy import insert
 
 from benchmarks.books import cdr, write
 from billing.stores import schema
-from billing.stores.statements import Statement
+from billing.stores.statements import compiled
 from billing.stores.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -71,7 +71,7 @@ def fill(folder: Path, count: int, accounts: int = 3) -> None:
     """
     open_accounts(folder, accounts)
     books, chance = Store(f"sqlite:///{folder}/var/softswitch.db"), random.Random(1)
-    statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
+    statement = compiled(insert(schema.cdrs), books.engine.dialect, schema.CDR_COLUMNS)
     start = int(time.time() * 1000) - count * SPACING_MS
     firsts = 0
     with books.engine.begin() as connection:

@@ -41,7 +41,8 @@ class Book(Struct):
     new_calls: dict[str, LiveCall] = field(default_factory=dict)
     """Calls that have no row yet, by call id."""
     changed_calls: dict[str, LiveCall] = field(default_factory=dict)
-    """Calls whose rows are to be updated; a new one's is right after it was inserted."""
+    """Calls whose rows are to be updated; a new one's is right after it was inserted, which writes
+    only what is known when a call begins."""
     closed_calls: list[str] = field(default_factory=list)
     """Ids of calls whose rows are to be deleted."""
     new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None, Rate | None]] = field(

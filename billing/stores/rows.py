@@ -10,8 +10,6 @@ NamedRow: TypeAlias = Any  # its attributes are the columns of whatever was sele
 """A row that was read, with a column by each name."""
 Row: TypeAlias = tuple[Any, ...]  # its values have the types of the table's columns
 """A row as the driver has it, or as it is written."""
-Parameters: TypeAlias = Any  # a tuple or a mapping, as the driver's style of parameters wants it
-"""The parameters of one execution of a statement."""
 Rows: TypeAlias = Select[Any]  # SQLAlchemy's type of a query that was built step by step
 """A query for rows of any columns."""
 AnyColumn: TypeAlias = Column[Any]  # columns of several types are compared alike

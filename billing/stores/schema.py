@@ -197,6 +197,19 @@ ACCOUNT_CHANGES = (
 )
 ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
 CALL_COLUMNS = tuple(column.name for column in live_calls.columns)
+OPENING_COLUMNS = (
+    "call_id",
+    "account_id",
+    "rate",
+    "reserved_micros",
+    "paid_seconds",
+    "opened_at",
+    "last_alive_at",
+    "facts",
+    "node",
+    "coverage",
+)
+"""What is known of a call that begins; the rest comes with its changes."""
 CALL_CHANGES = (
     "reserved_micros",
     "paid_seconds",
@@ -208,9 +221,9 @@ CALL_CHANGES = (
     "coverage",
     "dialogs",
 )
+CDR_COLUMNS = tuple(column.name for column in cdrs.columns)
 _CDR_BLOBS = ("media", "rate", "coverage", "cost_rate")
-_CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BLOBS))
-CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
+_CDR_FACTS = tuple(name for name in CDR_COLUMNS if name not in ("id", *_CDR_BLOBS))
 
 
 def account_of(row: NamedRow) -> Account:
@@ -255,8 +268,8 @@ def call_of(row: NamedRow) -> LiveCall:
     return LiveCall(call_id, account_id, rate_from_blob(rate), *rest)
 
 
-def call_row(call: LiveCall) -> Row:
-    """The row of a live call, in the order of CALL_COLUMNS."""
+def opening_row(call: LiveCall) -> Row:
+    """The row of a call that begins, in the order of OPENING_COLUMNS."""
     return (
         call.call_id,
         call.account_id,
@@ -264,15 +277,10 @@ def call_row(call: LiveCall) -> Row:
         call.reserved_micros,
         call.paid_seconds,
         call.opened_at,
-        call.answered_at,
         call.last_alive_at,
         call.facts,
         call.node,
-        call.answered_by,
-        call.trunk,
-        rate_blob(call.cost),
         coverage_blob(call.coverage),
-        call.dialogs,
     )
 
 
@@ -362,15 +370,23 @@ def cdr_row(
         )
     return (
         cdr.id,
-        *_cdr_facts(cdr),
+        *_before_media(cdr),
         media_blob(cdr.media),
+        *_after_media(cdr),
         None if rate is None else rate_blob(rate),
         None if coverage is None else coverage_blob(coverage),
         None if cost is None else rate_blob(cost),
+        cdr.decisions,
     )
 
 
-_cdr_facts: Callable[[Cdr], Row] = attrgetter(*_CDR_FACTS)
+def _between(first: str, last: str) -> Callable[[Cdr], Row]:
+    """The values of a CDR from one column of the table to another, that one excluded."""
+    start, end = map(CDR_COLUMNS.index, (first, last))
+    return attrgetter(*CDR_COLUMNS[start:end])
+
+
+_before_media, _after_media = _between("call_id", "media"), _between("recovered", "rate")
 _from_the_wire: Callable[[Cdr], Row] = attrgetter(
     "calling", "called", "called_dialled", "presented", "sip_call_id"
 )

@@ -7,13 +7,12 @@ done once, and rows are tuples as the driver has them. What the driver raises co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Dialect, Executable, bindparam
 
-from billing.stores.rows import Expression, Parameters, Row, Rows
+from billing.stores.rows import Expression, Row, Rows
 
 MAX_KEYS = 512
 """Keys in one IN list; SQLite takes 32,766 parameters, older ones 999."""
@@ -27,38 +26,27 @@ class Cursor(Protocol):
         """The rows that the last statement touched."""
         ...
 
-    def executemany(self, statement: str, rows: Sequence[Parameters], /) -> object:
+    def executemany(self, statement: str, rows: Iterable[Row], /) -> object:
         """Run a statement for each row."""
         ...
 
 
-class Statement:
-    """A statement as one database's driver takes it.
+def compiled(statement: Executable, dialect: Dialect, names: Sequence[str]) -> str:
+    """The text of a statement as one database's driver takes it, with rows for its parameters.
 
     Args:
         names: the statement's parameters, in the order of a row.
+
+    Raises:
+        ValueError: the text has its parameters in another order.
     """
-
-    __slots__ = ("arrange", "text")
-
-    def __init__(self, statement: Executable, dialect: Dialect, names: Sequence[str]) -> None:
-        # Any: SQLAlchemy types this method for its own use only.
-        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-        self.text: str = str(compiled)
-        self.arrange: Callable[[Row], Parameters] | None = None
-        """To what the driver wants; None for a row that is so already."""
-        wanted = compiled.positiontup
-        if wanted is None:
-            self.arrange = lambda row: dict(zip(names, row, strict=True))
-        elif tuple(wanted) != tuple(names):
-            self.arrange = itemgetter(*map(list(names).index, wanted))
-
-    def run(self, cursor: Cursor, rows: Iterable[Row]) -> None:
-        """Do it to each row, of which there is one at least; then the cursor's rowcount tells how
-        many rows of the table it touched."""
-        if self.arrange is not None:
-            rows = map(self.arrange, rows)
-        cursor.executemany(self.text, list(rows))
+    if not dialect.positional:
+        dialect = type(dialect)(paramstyle="format")  # type: ignore[call-arg]
+    # Any: SQLAlchemy types this method for its own use only.
+    made: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    if list(made.positiontup) != list(names):
+        raise ValueError(f"the order is {made.positiontup}, not {names}")
+    return str(made)
 
 
 class Lookup:
@@ -68,7 +56,7 @@ class Lookup:
     def __init__(self, query: Rows, column: Expression) -> None:
         self._query = query
         self._column = column
-        self._compiled: dict[tuple[str, int], Statement] = {}
+        self._compiled: dict[tuple[str, int], str] = {}
 
     def rows(self, connection: Connection, keys: Sequence[object]) -> list[Row]:
         """The rows of some keys, in as few statements as MAX_KEYS lets."""
@@ -84,21 +72,19 @@ class Lookup:
         texts does for all."""
         length = 1 << (len(keys) - 1).bit_length()
         keys += [keys[-1]] * (length - len(keys))
-        compiled = self._compile(connection.dialect, length)
-        row = tuple(keys)
-        parameters = row if compiled.arrange is None else compiled.arrange(row)
+        text = self._compile(connection.dialect, length)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(compiled.text, parameters)
+            cursor.execute(text, keys)
             return cursor.fetchall()
         finally:
             cursor.close()
 
-    def _compile(self, dialect: Dialect, length: int) -> Statement:
-        compiled = self._compiled.get((dialect.name, length))
-        if compiled is None:
+    def _compile(self, dialect: Dialect, length: int) -> str:
+        text = self._compiled.get((dialect.name, length))
+        if text is None:
             names = [f"key_{number}" for number in range(length)]
             parameters = [bindparam(name, type_=self._column.type) for name in names]
             query = self._query.where(self._column.in_(parameters))
-            compiled = self._compiled[dialect.name, length] = Statement(query, dialect, names)
-        return compiled
+            text = self._compiled[dialect.name, length] = compiled(query, dialect, names)
+        return text

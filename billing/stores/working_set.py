@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from itertools import starmap
+from typing import cast
 
 from msgspec import structs
 from sqlalchemy import Connection, Dialect, bindparam, delete, func, insert, select, update
@@ -31,7 +32,7 @@ from billing.stores import (
     schema,
     wallet_store,
 )
-from billing.stores.statements import Lookup, Statement
+from billing.stores.statements import Cursor, Lookup, compiled
 
 MAX_SHARING_CALLS = 200
 """Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
@@ -52,7 +53,7 @@ class WorkingSet:
         self._is_shared = connection.dialect.name != "sqlite"
         """True for a server's database, where other processes write between two statements."""
         self._statements = _statements(connection.dialect)
-        self._cursor = connection.connection.cursor()
+        self._cursor = cast(Cursor, connection.connection.cursor())
         """Writes every batch: a cursor for each would cost as much as a statement's rows."""
         self._accounts: dict[int, Account] = {}
         self._calls: dict[str, LiveCall] = {}
@@ -124,19 +125,20 @@ class WorkingSet:
         """
         accounts, statements, cursor = book.changed_accounts, self._statements, self._cursor
         if book.closed_calls:  # first: one that is opened again has a new row
-            statements.delete_calls.run(cursor, zip(book.closed_calls))
+            cursor.executemany(statements.delete_calls, zip(book.closed_calls))
         if book.new_calls:
-            statements.insert_calls.run(cursor, map(schema.call_row, book.new_calls.values()))
+            rows = map(schema.opening_row, book.new_calls.values())
+            cursor.executemany(statements.insert_calls, rows)
         if book.changed_calls:
             rows = map(schema.call_changes, book.changed_calls.values())
-            statements.update_calls.run(cursor, rows)
+            cursor.executemany(statements.update_calls, rows)
         if book.new_cdrs:
-            statements.insert_cdrs.run(cursor, starmap(schema.cdr_row, book.new_cdrs))
+            cursor.executemany(statements.insert_cdrs, starmap(schema.cdr_row, book.new_cdrs))
         if book.new_entries:
-            statements.insert_entries.run(cursor, map(schema.entry_row, book.new_entries))
+            cursor.executemany(statements.insert_entries, map(schema.entry_row, book.new_entries))
         if accounts:
             rows = map(schema.account_changes, accounts.values())
-            statements.update_accounts.run(cursor, rows)
+            cursor.executemany(statements.update_accounts, rows)
             if cursor.rowcount != len(accounts):
                 raise Conflict
         if book.new_changes:
@@ -184,8 +186,9 @@ class _Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         accounts, calls = schema.accounts, schema.live_calls
-        self.insert_calls = Statement(insert(calls), dialect, schema.CALL_COLUMNS)
-        self.update_calls = Statement(
+        opening = insert(calls).values({name: bindparam(name) for name in schema.OPENING_COLUMNS})
+        self.insert_calls = compiled(opening, dialect, schema.OPENING_COLUMNS)
+        self.update_calls = compiled(
             update(calls)
             .where(calls.c.call_id == bindparam("key"))
             .values(
@@ -196,10 +199,10 @@ class _Statements:
             (*schema.CALL_CHANGES, "key"),
         )
         by_id = delete(calls).where(calls.c.call_id == bindparam("key"))
-        self.delete_calls = Statement(by_id, dialect, ("key",))
-        self.insert_cdrs = Statement(insert(schema.cdrs), dialect, schema.CDR_COLUMNS)
-        self.insert_entries = Statement(insert(schema.entries), dialect, schema.ENTRY_COLUMNS)
-        self.update_accounts = Statement(
+        self.delete_calls = compiled(by_id, dialect, ("key",))
+        self.insert_cdrs = compiled(insert(schema.cdrs), dialect, schema.CDR_COLUMNS)
+        self.insert_entries = compiled(insert(schema.entries), dialect, schema.ENTRY_COLUMNS)
+        self.update_accounts = compiled(
             update(accounts)
             .where(accounts.c.id == bindparam("key"))
             .where(accounts.c.version == bindparam("known_version"))

@@ -150,7 +150,7 @@ def target_of(message: Message) -> bytes | None:
     """The URI of a message's Contact, if it has exactly one."""
     target = message.plain_target
     if target is not None:
-        return target
+        return target.encode("ascii")
     contacts = message.contacts
     return bytes(_without_headers(contacts[0].uri)) if len(contacts) == 1 else None
 

@@ -32,9 +32,9 @@ _known_names: dict[bytes, bytes] = {}
 """Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
 known_name = _known_names.__getitem__
 
-split_plainly = re.compile(rb"\r\n([^:\r\n]*): ?").split
+split_plainly = re.compile(rb"\r\n([^:\r\n]*):[ \t]*").split
 """All that stands before the first field of a head, which should be its start line; then of each
-field its name, and its value with the white space around it. A line that is no field, and a line
+field its name, and its value with the white space behind it. A line that is no field, and a line
 end of another kind, are left in the value before them."""
 NAMES, VALUES = slice(1, None, 2), slice(2, None, 2)
 """The two parts of each field in what :data:`split_plainly` returns."""

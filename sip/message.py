@@ -114,7 +114,7 @@ class Message:
     """The tag of To. Reading it proves the field sound."""
     contacts: list[NameAddr]
     """Contact values; "*" gives none."""
-    plain_target: bytes | None
+    plain_target: str | None
     """The URI of the Contact as it stands on the wire, where one plain URI is all that there is;
     `contacts` has the others."""
     proven = False
@@ -261,14 +261,14 @@ class Message:
             return False
         return self.get_list(b"contact") == [b"*"]
 
-    def _read_plain_target(self) -> bytes | None:
+    def _read_plain_target(self) -> str | None:
         value = self.get(b"contact")
         if value is None or len(value) > MAX_URI_BYTES:
             return None
         plain = _PLAIN_TARGET.fullmatch(value)
         if plain is None or (self.repeated is not None and b"contact" in self.repeated):
             return None
-        return plain[1]
+        return plain[1].decode("ascii")
 
     def _number(self, name: bytes, limit: int = 2**32 - 1) -> int | None:
         value = self.get(name)

@@ -11,21 +11,14 @@ from __future__ import annotations
 import contextlib
 import re
 from functools import lru_cache, partial
-from operator import itemgetter
 
 from msgspec import Struct
 
 from sip import grammar
-from sip.fields import (
-    MAX_HEADERS,
-    NAMES,
-    VALUES,
-    known_name,
-    repeated_plainly,
-    split_plainly,
-)
+from sip.fields import MAX_HEADERS, NAMES, VALUES, repeated_plainly, split_plainly
 from sip.grammar import CR, FF, LF, MAGIC_COOKIE, VT, text
 from sip.headers import CSeq
+from sip.layout import layout_of
 from sip.message import (
     PLAIN_CALL_ID,
     PLAIN_TARGET,
@@ -45,41 +38,46 @@ _STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)")
 
 # Each group of a pattern costs time; these have only those whose text is kept.
 _VIA = (
-    rb"SIP/2\.0/[A-Z]+ " + grammar.PLAIN_HOSTPORT + rb"(;rport)?;branch=("
-    + MAGIC_COOKIE.encode("ascii") + rb"[0-9A-Za-z._-]+)(?(3)|(;rport)?)"
+    rb"SIP/2\.0/[A-Z]+ " + grammar.PLAIN_HOSTPORT + rb"(?:;rport(?!;[^;\n]*;rport))?;branch=("
+    + MAGIC_COOKIE.encode("ascii") + rb"[0-9A-Za-z._-]+)(?:;rport)?"
 )  # fmt: skip
 """As :data:`sip.grammar.PLAIN_VIA`, with a branch that identifies its transaction; its groups are
-host, port and branch, and an rport before or behind it."""
+host, port and branch. An rport stands before or behind the branch, not twice."""
 _MAX_FORWARDS = rb"([0-9]{1,2})"
 _CALL_ID = rb"(" + PLAIN_CALL_ID + rb")"
-_ADDRESS = (
+_IN_ANGLES_OR_BARE = (
     # In <>; or bare: without a name, and without a comma in its user (RFC 3261 section 20).
     rb"(?:(?:" + grammar.TOKEN + rb" ?|" + grammar.DISPLAY_NAME + rb")?<(?=[^>\n]*>)"
-    rb"|(?![^\n]*[,<>]))(" + grammar.UNDIVIDED_URI + rb")>?" + grammar.PLAIN_TAG
+    rb"|(?![^\n]*[,<>]))"
 )  # fmt: skip
+_ADDRESS = _IN_ANGLES_OR_BARE + rb"(" + grammar.UNDIVIDED_URI + rb")>?" + grammar.PLAIN_TAG
 """From or To; its groups are the URI and the tag."""
+_PEER = _IN_ANGLES_OR_BARE + grammar.UNDIVIDED_URI + rb">?" + grammar.PLAIN_TAG
+"""The same with a group for the tag only."""
+_OURSELVES = _IN_ANGLES_OR_BARE + grammar.UNDIVIDED_URI + rb">?(?:;tag=[0-9A-Za-z._-]+)?"
+"""The same without groups."""
 _TARGET = rb"<(" + PLAIN_TARGET + rb")>"
-_CONTACT = rb"(?:" + _TARGET + rb"|[^\n]*)"
 _REQUEST_URI = rb"(" + grammar.UNDIVIDED_URI + rb"(?:;transport=[a-z]+)?(?:;ob)?)"
 
 
 def _lines(*patterns: bytes) -> re.Pattern[str]:
-    """The patterns, each on a line of its own; no field's value holds a line end."""
-    return re.compile(rb"\n".join(patterns).decode("ascii"), re.ASCII)
+    """The patterns, each on a line of its own, the last of which may be missing; no field's value
+    holds a line end. White space behind a value is none of it."""
+    *needed, contact = patterns
+    whole = rb"[ \t]*\n".join(needed) + rb"(?:\n" + contact + rb"[ \t]*)?"
+    return re.compile(whole.decode("ascii"), re.ASCII)
 
 
-_REQUEST = _lines(
-    _VIA, _MAX_FORWARDS, rb"([0-9]{1,9}) " + _METHOD, _CALL_ID,
-    _ADDRESS, _ADDRESS, _CONTACT, rb"(?P=method) " + _REQUEST_URI + rb" SIP/2\.0",
-)  # fmt: skip
+_read_request = _lines(
+    _VIA, _MAX_FORWARDS, rb"([0-9]{1,9}) " + _METHOD, _CALL_ID, _ADDRESS, _ADDRESS,
+    rb"(?P=method) " + _REQUEST_URI + rb" SIP/2\.0", rb"(?:" + _TARGET + rb"|[^\n]*)",
+).fullmatch  # fmt: skip
 """The method of the CSeq must be that of the request line."""
-_RESPONSE = _lines(
-    PLAIN_VIA_BRANCH, rb"([0-9]{1,9}) ([A-Z]+)", _CALL_ID, _ADDRESS, _ADDRESS,
-    rb"(?:" + _TARGET + rb")?", rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)",
-)  # fmt: skip
+_read_response = _lines(
+    PLAIN_VIA_BRANCH, rb"([0-9]{1,9}) ([A-Z]+)", PLAIN_CALL_ID, _OURSELVES, _PEER,
+    rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)", rb"(?:" + _TARGET + rb")?",
+).fullmatch  # fmt: skip
 """A session reads the Contact, so it must be sound."""
-_OF_REQUEST = itemgetter(b"via", b"max-forwards", b"cseq", b"call-id", b"from", b"to")
-_OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
 _MAX_FIELDS = MAX_HEADERS - 1  # beside the start line
 Repeated = dict[bytes, list[bytes]] | None
 _cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a function of Python
@@ -104,7 +102,7 @@ class ProvenRequest(Request, Struct, eq=False):
     cseq: CSeq
     sent_by: tuple[str, int | None]
     transaction_key: tuple[object, ...]
-    plain_target: bytes | None
+    plain_target: str | None
     proven = True
 
 
@@ -120,7 +118,7 @@ class ProvenResponse(Response, Struct, eq=False):
     branch: str
     to_tag: str | None
     cseq: CSeq
-    plain_target: bytes | None
+    plain_target: str | None
     proven = True
 
 
@@ -135,48 +133,48 @@ def read_plain(data: bytes) -> Request | Response | None:
     if not blank or len(head) > MAX_URI_BYTES:  # a longer one may have a URI or value too long
         return None
     parts = split_plainly(head, _MAX_FIELDS)
-    start, names, found = parts[0], parts[NAMES], parts[VALUES]
+    found = parts[VALUES]
     every = b" ".join(found)
     if LF in every or CR in every:  # a line that is no field, or ends in another way
         return None
     if VT in every or FF in every:  # no white space of SIP, but `strip` would take it for it
         return None
     try:
-        values = dict(zip(map(known_name, names), map(bytes.strip, found)))  # noqa: B905 - of one list
+        layout = layout_of(b":".join(parts[NAMES]))
     except KeyError:
         return None
+    values = dict(zip(layout.keys, map(bytes.strip, found)))  # noqa: B905 - one for each name
     if values.get(b"content-length", b"0") != b"%d" % len(body):
         return None
     repeated = None
-    if len(values) != len(names):
-        repeated = repeated_plainly(values, names, found)
+    if layout.repeats:
+        repeated = repeated_plainly(values, parts[NAMES], found)
         if repeated is None:
             return None
-    responds = start.startswith(b"SIP/")
-    needed, pattern = (_OF_RESPONSE, _RESPONSE) if responds else (_OF_REQUEST, _REQUEST)
-    try:
-        lines = b"\n".join((*needed(values), values.get(b"contact", b""), start))
-    except KeyError:
-        return _unproven(data, body, start, values, repeated)
-    plain = pattern.fullmatch(lines.decode("utf-8", "surrogateescape"))
-    if plain is None:
-        return _unproven(data, body, start, values, repeated)
-    if responds:  # nobody asks for the tag and the Call-ID that are ours
-        branch, number, method, _, _, _, _, to_tag, target, status, reason = plain.groups()
+    if data.startswith(b"SIP/"):
+        lines = b"\n".join(layout.of_response(parts))
+        plain = _read_response(lines.decode("utf-8", "surrogateescape"))
+        if plain is None:
+            return _unproven(data, body, parts[0], values, repeated)
+        # Nobody asks for the tag and the Call-ID that are ours.
+        branch, number, method, to_tag, status, reason, target = plain.groups()
         return ProvenResponse(
             data, body, values, repeated, int(status), reason, branch, to_tag,
-            _cseq((int(number), method)), None if target is None else target.encode(),
+            _cseq((int(number), method)), target,
         )  # fmt: skip
+    lines = b"\n".join(layout.of_request(parts))
+    plain = _read_request(lines.decode("utf-8", "surrogateescape"))
+    if plain is None:
+        return _unproven(data, body, parts[0], values, repeated)
     (
-        host, port, _, branch, _, hops, number, method, call_id,
-        from_uri, from_tag, to_uri, to_tag, target, uri,
+        host, port, branch, hops, number, method, call_id,
+        from_uri, from_tag, to_uri, to_tag, uri, target,
     ) = plain.groups()  # fmt: skip
     sent_by = _sent_by(host, port)
     request = ProvenRequest(
         data, body, values, repeated, method, branch, call_id, from_tag, to_tag,
         _cseq((int(number), method)), sent_by,
-        (branch, sent_by, "INVITE" if method == "ACK" else method),
-        None if target is None else target.encode(),
+        (branch, sent_by, "INVITE" if method == "ACK" else method), target,
     )  # fmt: skip
     if to_tag is None:  # these decide; within a dialog nothing reads them any more
         request.max_forwards = int(hops)

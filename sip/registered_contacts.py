@@ -33,9 +33,9 @@ def plain_contact(request: Request) -> bytes | None:
     stands, and nothing else; None: :func:`contacts_of` has them."""
     uri = request.plain_target
     # The full grammar writes hosts in lower case, and ports without leading zeros.
-    if uri is None or len(uri) > MAX_CONTACT_BYTES or not uri.islower() or b":0" in uri:
+    if uri is None or len(uri) > MAX_CONTACT_BYTES or not uri.islower() or ":0" in uri:
         return None
-    return uri
+    return uri.encode("ascii")
 
 
 def contacts_of(request: Request) -> Sequence[Contact]:

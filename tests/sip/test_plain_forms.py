@@ -349,6 +349,31 @@ def test_usual_messages_are_proven_at_once(name):
     assert reading_of(plain.read_plain, data) == reading_of(reading.read_strictly, data)
 
 
+@pytest.mark.parametrize("name", USUAL)
+def test_white_space_around_values_is_no_part_of_them(name):
+    padded = whole(name).replace(b": ", b":\t ").replace(b"\r\n", b" \t\r\n")
+    start, fields = padded.removesuffix(b" \t\r\n").split(b" \t\r\n", 1)
+    data = start + b"\r\n" + fields + b"\r\n"
+    message = plain.read_plain(data)
+    assert message.proven
+    assert message.values == plain.read_plain(whole(name)).values
+    assert reading_of(plain.read_plain, data) == reading_of(reading.read_strictly, data)
+
+
+def test_an_rport_that_stands_twice_is_not_plain():
+    data = whole("a request").replace(b";branch", b";rport;branch")
+    message = plain.read_plain(data)
+    assert not message.proven
+    assert reading_of(plain.read_plain, data) == reading_of(reading.read_strictly, data)
+
+
+def test_a_field_that_is_met_for_the_first_time_is_plain_from_then_on():
+    data = whole("a request").replace(b"Max-Forwards", b"X-Never-Met: 1\r\nMax-Forwards")
+    assert plain.read_plain(data) is None
+    parse_message(data)
+    assert plain.read_plain(data).proven
+
+
 @pytest.mark.parametrize("stray", [b"V", b"", b"V\rV", b"V\nV"])
 @pytest.mark.parametrize("name", USUAL)
 def test_a_line_before_the_first_field_is_no_part_of_the_start_line(name, stray):

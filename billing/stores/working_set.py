@@ -32,7 +32,7 @@ from billing.stores import (
     schema,
     wallet_store,
 )
-from billing.stores.statements import Cursor, Lookup, compiled
+from billing.stores.statements import Cursor, Lookup, Writing
 
 MAX_SHARING_CALLS = 200
 """Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
@@ -125,21 +125,22 @@ class WorkingSet:
         """
         accounts, statements, cursor = book.changed_accounts, self._statements, self._cursor
         if book.closed_calls:  # first: one that is opened again has a new row
-            cursor.executemany(statements.delete_calls, zip(book.closed_calls))
+            statements.delete_calls.run(cursor, zip(book.closed_calls), len(book.closed_calls))
         if book.new_calls:
             rows = map(schema.opening_row, book.new_calls.values())
-            cursor.executemany(statements.insert_calls, rows)
+            statements.insert_calls.run(cursor, rows, len(book.new_calls))
         if book.changed_calls:
             rows = map(schema.call_changes, book.changed_calls.values())
-            cursor.executemany(statements.update_calls, rows)
+            statements.update_calls.run(cursor, rows, len(book.changed_calls))
         if book.new_cdrs:
-            cursor.executemany(statements.insert_cdrs, starmap(schema.cdr_row, book.new_cdrs))
+            cdrs = starmap(schema.cdr_row, book.new_cdrs)
+            statements.insert_cdrs.run(cursor, cdrs, len(book.new_cdrs))
         if book.new_entries:
-            cursor.executemany(statements.insert_entries, map(schema.entry_row, book.new_entries))
+            rows = map(schema.entry_row, book.new_entries)
+            statements.insert_entries.run(cursor, rows, len(book.new_entries))
         if accounts:
             rows = map(schema.account_changes, accounts.values())
-            cursor.executemany(statements.update_accounts, rows)
-            if cursor.rowcount != len(accounts):
+            if statements.update_accounts.run(cursor, rows, len(accounts)) != len(accounts):
                 raise Conflict
         if book.new_changes:
             histories = [schema.change_row(change) for change in book.new_changes]
@@ -187,8 +188,8 @@ class _Statements:
     def __init__(self, dialect: Dialect) -> None:
         accounts, calls = schema.accounts, schema.live_calls
         opening = insert(calls).values({name: bindparam(name) for name in schema.OPENING_COLUMNS})
-        self.insert_calls = compiled(opening, dialect, schema.OPENING_COLUMNS)
-        self.update_calls = compiled(
+        self.insert_calls = Writing(opening, dialect, schema.OPENING_COLUMNS)
+        self.update_calls = Writing(
             update(calls)
             .where(calls.c.call_id == bindparam("key"))
             .values(
@@ -199,10 +200,10 @@ class _Statements:
             (*schema.CALL_CHANGES, "key"),
         )
         by_id = delete(calls).where(calls.c.call_id == bindparam("key"))
-        self.delete_calls = compiled(by_id, dialect, ("key",))
-        self.insert_cdrs = compiled(insert(schema.cdrs), dialect, schema.CDR_COLUMNS)
-        self.insert_entries = compiled(insert(schema.entries), dialect, schema.ENTRY_COLUMNS)
-        self.update_accounts = compiled(
+        self.delete_calls = Writing(by_id, dialect, ("key",))
+        self.insert_cdrs = Writing(insert(schema.cdrs), dialect, schema.CDR_COLUMNS)
+        self.insert_entries = Writing(insert(schema.entries), dialect, schema.ENTRY_COLUMNS)
+        self.update_accounts = Writing(
             update(accounts)
             .where(accounts.c.id == bindparam("key"))
             .where(accounts.c.version == bindparam("known_version"))

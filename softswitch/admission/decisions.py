@@ -37,11 +37,12 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
 
     def encoded(self, rule: str) -> str | None:
         """JSON of at most MAX_OCTETS; None when nothing was decided."""
-        if not (rule or self.shown or self.left or self.tried):
+        kept, shown = self, self.shown
+        if not (shown or rule or self.left or self.tried):
             return None
-        kept, shown = self, _plain(self.shown)
-        if rule or shown != self.shown:
-            kept = Decisions(_plain(rule), shown, self.claimed, self.left, self.tried)
+        plain = _plain(shown)
+        if rule or plain != shown:
+            kept = Decisions(_plain(rule), plain, self.claimed, self.left, self.tried)
         data = _encode(kept)
         while len(data) > MAX_OCTETS:
             kept = kept.shorter()

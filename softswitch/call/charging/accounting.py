@@ -32,8 +32,9 @@ FIRST_LEG = "a"
 """The CDR leg of the caller. Later letters are legs that lines added by forwarding or transfer."""
 
 
-_LOST = Ending("restart", 0, 41)
-"""The ending of a call whose switch died."""
+_LOST = (0, 0, 0, 41, "restart")
+"""The ending of a call whose switch died: the fields of a :class:`Cdr` from `ring_ms` to
+`ended_by`."""
 _FACTS = attrgetter(
     "call_id", "leg", "direction", "_type", "account", "line", "calling", "called", "_dialled",
     "_presented", "trunk", "setup_at", "ringing_at", "answered_at",
@@ -145,8 +146,15 @@ class Record(Struct, eq=False):
             self.ringing_at = now
 
     def draft(self) -> bytes:
-        """The CDR as it stands, for the journal of live calls."""
-        return self.cdr(_LOST, self.setup_at, 0, None, None).to_json()
+        """The CDR as it stands before anything rings, for the journal of live calls."""
+        cdr = _make_cdr(
+            *_FACTS(self),
+            self.setup_at,
+            *_LOST,
+            sip_call_id=self._sip_call_id,
+            decisions=self.decisions.encoded(""),
+        )
+        return cdr.to_json()
 
     def cdr(
         self,
@@ -157,9 +165,9 @@ class Record(Struct, eq=False):
         codec: str | None,
     ) -> Cdr:
         """The CDR, not yet rated. Stamps are epoch milliseconds."""
-        answered_at, ringing_at = self.answered_at, self.ringing_at
-        until = ended_at if answered_at is None else answered_at
-        ring_ms = 0 if ringing_at is None else max(0, until - ringing_at)
+        answered_at, ringing_at, ring_ms = self.answered_at, self.ringing_at, 0
+        if ringing_at is not None:
+            ring_ms = max(0, (ended_at if answered_at is None else answered_at) - ringing_at)
         return _make_cdr(
             *_FACTS(self),
             ended_at,

@@ -45,7 +45,6 @@ from softswitch.call.ivr.speaker import Speaker
 from softswitch.call.legs import Legs
 from softswitch.call.letters import Connect, GiveLeg, Given, PickUp, Replace
 from softswitch.call.mailbox import Mailbox
-from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_relay import CallRelay
 from softswitch.call.media.early_media import EarlyMedia
 from softswitch.call.media.hold_music import HoldMusic
@@ -60,7 +59,7 @@ from softswitch.call.ringing.forking import Attempt
 from softswitch.call.ringing.forwarding import Forwarding
 from softswitch.call.ringing.rented_targets import RentedTargets
 from softswitch.call.ringing.ringing import Ringing, Winner
-from softswitch.subscribers.directory import Line
+from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.reach import Reach
 from softswitch.subscribers.refusal import Refusal
 
@@ -92,10 +91,15 @@ class Call:
         """Tells the call something; its own task handles it."""
         self.now = clock.now
         """Monotonic seconds."""
-        party = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        line: Line | None = None
+        party: Line | Trunk
+        if isinstance(caller, LineCaller):
+            party = line = caller.line
+        else:
+            party = caller.trunk
         if session is not None:
-            context.security.secure(session, party)
-        self.parties = Parties(Party(session, party if isinstance(party, Line) else None))
+            session.sound = context.security.of_leg(party, session.dialog.flow)
+        self.parties = Parties(Party(session, line))
         charging = context.charging
         self.payers = Payers(
             request, mailbox, charging, context.admission, live_calls,
@@ -108,9 +112,9 @@ class Call:
             context.limits.transcodes,
         )
         legs = self.legs = Legs(
-            id=call_id,
-            caller=caller,
-            request=request,
+            call_id,
+            caller,
+            request,
             clock=clock,
             mailbox=mailbox,
             post=self.post,
@@ -121,19 +125,19 @@ class Call:
             payers=self.payers,
             relay=self.relay,
             security=context.security,
+            recordings=context.features.recordings,
             news=context.news,
             log=context.log,
         )
         if context.tones.hold_music is not None:
             legs.hold_music = HoldMusic(legs, context.tones.hold_music, context.log)
-        self.early_media = EarlyMedia(legs, context.security, context.tones, context.log)
+        self.early_media = EarlyMedia(legs, context.tones)
 
     def _establish(self) -> EstablishedCall:
         """The call after the answer; its other parts are made when they are first needed."""
         if self._established is None:
             context, legs = self.context, self.legs
             limits, features = context.limits, context.features
-            legs.recording = CallRecording(legs, features.recordings, context.log)
             self._established = EstablishedCall(
                 legs,
                 self,
@@ -144,26 +148,17 @@ class Call:
         return self._established
 
     @property
-    def recording(self) -> CallRecording:
-        """The recording of the call, for lines that want one."""
-        self._establish()
-        assert self.legs.recording is not None
-        return self.legs.recording
-
-    @property
     def service_leg(self) -> ServiceLeg:
         """The switch itself as a party of the call."""
         if self._service_leg is None:
             announcer, log = self.context.features.announcer, self.context.log
-            self._service_leg = ServiceLeg(
-                self.legs, self.early_media, self.recording, announcer, log
-            )
+            self._service_leg = ServiceLeg(self.legs, self.early_media, announcer, log)
         return self._service_leg
 
     @property
     def worker_move(self) -> WorkerMove:
         """The way of the call's sound to the media worker of a conference."""
-        return WorkerMove(self.legs, self.recording)
+        return WorkerMove(self.legs)
 
     @property
     def transfer(self) -> Transfer | None:
@@ -173,9 +168,7 @@ class Call:
     def compose_transfer(self) -> Transfer:
         """Make the call's transfers, which hardly any call needs."""
         renegotiation = self._establish().renegotiation
-        return transfers.compose(
-            self.context, self.legs, renegotiation, self.service_leg, self.recording
-        )
+        return transfers.compose(self.context, self.legs, renegotiation, self.service_leg)
 
     # What an operator sees
 
@@ -416,24 +409,21 @@ class Call:
         self.accept_caller(media.describe("a", heard, answering=answering, wide=True, fax=True))
         unsettled = early_media.settled is not None and answering is not early_media.settled
         established, offer = self._establish(), early_media.offer
-        recording = self.legs.recording
         established.renegotiation.begin(
             offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
         )
         if winner.picked_up:
             pick_up.answer(self.legs, established.renegotiation, offer, winner.session)
-        if recording is not None:
-            recording.follow()
+        self.legs.follow_recording()
         self.legs.follow_keys()
         self.legs.drain()
         compact(self.request)
 
     async def _take(self, winner: Winner, media: CallMedia) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""
-        legs = self.legs
-        identity = self.parties.b.identity if winner.line is None else None
-        self.parties.put("b", winner.session, winner.line, identity)
-        media.join("b", legs.security.secure(winner.session, winner.line))
+        legs, session = self.legs, winner.session
+        self.parties.answer(session, winner.line)
+        media.join("b", legs.security.secure(session, winner.line))
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.clock.wall_ms()
@@ -444,7 +434,9 @@ class Call:
 
     def accept_caller(self, description: bytes) -> None:
         """Answer the caller."""
-        self.parties.leg("a").accept(description, self.now())
+        caller = self.parties.a.leg
+        assert caller is not None
+        caller.accept(description, self.now())
 
     # For services
 

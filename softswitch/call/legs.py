@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from rtp.session import MediaSession
+from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.keys import RELAY_TYPE
 from softswitch.call.media.leg_security import LegSecurity
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from softswitch.call.context import CallNews
     from softswitch.call.letters import Letter
     from softswitch.call.mailbox import Mailbox
-    from softswitch.call.media.call_recording import CallRecording
     from softswitch.call.media.call_relay import CallRelay
     from softswitch.call.media.hold_music import HoldMusic
     from softswitch.call.media.leg_security import SecurityPolicy
     from softswitch.call.parties import Parties
+    from softswitch.recordings.desk import RecordingDesk
     from softswitch.subscribers.directory import Line, Trunk
     from softswitch.subscribers.supplementary import ForwardKind
     from softswitch.trace.log import Log
@@ -45,7 +46,7 @@ StoredDialogs = tuple[tuple["Dialog", bytes, "Flow"], ...]
 """The dialogs of the legs with the ways to their peers, as they were when they were stored."""
 
 
-class Legs(Struct, eq=False, kw_only=True):
+class Legs(Struct, eq=False):
     """The legs of one call. A leg's session has them as its owner.
 
     Args:
@@ -57,7 +58,8 @@ class Legs(Struct, eq=False, kw_only=True):
         news: told when a leg joins or a side changes hands.
         hold_music: None: none is played.
         info_keys: None before keys are first passed on in INFO.
-        recording: begins and ends as lines that are recorded come and go; None before the answer.
+        recordings: the recorded calls of all lines.
+        recording: begins and ends as lines that are recorded come and go; None before the first.
         stored_dialogs: tells if the dialogs of the legs have changed since they were stored.
         answered_at: monotonic seconds of the answer; None before it.
         served: a service of the switch talks with the caller now.
@@ -78,6 +80,7 @@ class Legs(Struct, eq=False, kw_only=True):
     payers: Payers
     relay: CallRelay
     security: SecurityPolicy
+    recordings: RecordingDesk
     news: CallNews
     log: Log
     stored_dialogs: StoredDialogs = ()
@@ -151,9 +154,20 @@ class Legs(Struct, eq=False, kw_only=True):
         """Put another leg in the place of one; returns the one that was there."""
         gone = self.leg(side)
         self.put_leg(side, session, line, identity)
-        if self.recording is not None:
-            self.recording.follow()
+        if self.answered_at is not None:
+            self.follow_recording()
         return gone
+
+    def follow_recording(self) -> None:
+        """Begin or end the recording, if need be, after the answer or when a side has changed
+        hands."""
+        a, b = self.parties.a.line, self.parties.b.line
+        line = a if a is not None and a.record else b if b is not None and b.record else None
+        if self.recording is None:
+            if line is None:
+                return  # as of nearly every call
+            self.recording = CallRecording(self, self.recordings, self.log)
+        self.recording.follow(line)
 
     def let_go(self) -> None:
         """The call is over: let go of the parts that refer back here, which the garbage collector
@@ -175,10 +189,9 @@ class Legs(Struct, eq=False, kw_only=True):
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay the offer or answer of a leg."""
-        leg, media = self.parties.leg(side), self.relay.media
-        assert media is not None
-        peer = leg.peer
-        media.learn(side, heard, leg.dialog.flow.peer[0], RELAY_TYPE in peer.info_types)
+        leg, media = self.parties.get(side), self.relay.media
+        assert leg is not None and media is not None
+        media.learn(side, heard, leg.dialog.flow.peer[0], RELAY_TYPE in leg.peer.info_types)
         if self.hold_music is not None:
             self.hold_music.heard(side, heard)
         if self.answered_at is not None:

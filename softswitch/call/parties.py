@@ -53,6 +53,14 @@ class Parties(Struct, eq=False):
         if line is not None:
             self.add_line(line.id)
 
+    def answer(self, session: Session, line: Line | None) -> None:
+        """Put the leg that answered on the called side; a trunk's is known by the number that was
+        called."""
+        if line is None:
+            self.b.leg = session
+        else:
+            self.put("b", session, line)
+
     def add_line(self, line_id: int) -> None:
         """Another line takes part, or is rung."""
         if line_id not in self.line_ids:

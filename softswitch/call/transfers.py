@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from softswitch.call.established.renegotiation import Renegotiation
     from softswitch.call.ivr.service_leg import ServiceLeg
     from softswitch.call.legs import Legs
-    from softswitch.call.media.call_recording import CallRecording
 
 
 def compose(
@@ -26,7 +25,6 @@ def compose(
     legs: Legs,
     renegotiation: Renegotiation,
     service_leg: ServiceLeg,
-    recording: CallRecording,
 ) -> Transfer:
     """The transfers of one call."""
     features, agent = context.features, context.signalling.agent
@@ -34,7 +32,7 @@ def compose(
         legs,
         renegotiation,
         service_leg,
-        WorkerMove(legs, recording),
+        WorkerMove(legs),
         features.hall,
         features.announcer,
         context.log,

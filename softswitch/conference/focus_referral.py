@@ -169,7 +169,7 @@ class InvitedCall(Call):
             return Ending("caller", 200, 16, rule="conference: it is over")
         member = hall.join(conference.key, self._line, self.legs, "b", owner=False)
         self._tell(200)
-        self.recording.follow()
+        self.legs.follow_recording()
         self.service_leg.bring(member, anew=winner.moves)
         return await self.talk()
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.admission.caller_id import Identity
     from softswitch.call.legs import Legs
-    from softswitch.call.media.call_recording import CallRecording
     from softswitch.call.media.early_media import EarlyMedia
     from softswitch.conference.hall import Member
     from softswitch.prompts.announcer import Announcer
@@ -34,7 +33,6 @@ class ServiceLeg(Struct, eq=False):
 
     _legs: Legs
     _early_media: EarlyMedia
-    _recording: CallRecording
     _announcer: Announcer
     _log: Log
     _session: ServiceSession | None = None
@@ -114,7 +112,7 @@ class ServiceLeg(Struct, eq=False):
         legs, gone = self._legs, other(member.side)
         legs.parties.put(gone, legs.leg(gone), None, legs.identity(gone))
         legs.sound.set_remote(gone, None, 0, 0, "inactive")
-        self._recording.follow()
+        legs.follow_recording()
         self.bring(member)
 
     def bring(self, member: Member, *, anew: bool = True) -> None:

@@ -34,11 +34,8 @@ class CallRecording(Struct, eq=False):
     _id: int | None = None
     _ending: bool = False
 
-    def follow(self) -> None:
-        """Begin or end, if need be, after a side has changed hands."""
-        parties = self._legs.parties
-        a, b = parties.a.line, parties.b.line
-        line = a if a is not None and a.record else b if b is not None and b.record else None
+    def follow(self, line: Line | None) -> None:
+        """Begin or end, if need be, for the line of a party that wants a recording."""
         if line is not None and self._task is None:
             self._ending = False
             self._task = self._legs.clock.loop.create_task(self._record(line))

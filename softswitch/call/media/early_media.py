@@ -20,23 +20,20 @@ from sip.reliable import Supported
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.call.media.hold_music import log_failed_tone
-from softswitch.call.media.leg_security import LegSecurity, SecurityPolicy
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, try_read
 
 if TYPE_CHECKING:
     from softswitch.call.legs import Legs
     from softswitch.call.settings import Tones
     from softswitch.subscribers.directory import Line, Trunk
-    from softswitch.trace.log import Log
 
 
 class EarlyMedia(Struct, eq=False):
     """The early media of one call, with the switch's own ringback tone."""
 
     _legs: Legs
-    _security: SecurityPolicy
     _tones: Tones
-    _log: Log
     _rings: bool = False
     """The switch's own ringback tone is playing."""
     offer: SessionDescription | None = None
@@ -92,10 +89,11 @@ class EarlyMedia(Struct, eq=False):
         Args:
             wide: with codecs that the caller does not have.
         """
-        security = self._security.of_leg(party, flow)
+        legs = self._legs
+        security = legs.security.of_leg(party, flow)
         if self.offer is None:
             return b"", security
-        media = self._legs.media
+        media = legs.media
         return media.describe("b", self.offer, wide=wide, security=security, fax=True), security
 
     @property
@@ -122,10 +120,10 @@ class EarlyMedia(Struct, eq=False):
         body = b"" if heard is None else self._begin_early(session, heard)
         if body:
             self.stop_ringing()
-        elif self._early is None and self._ring():
+        elif self._tones.ringback and self._early is None and self._ring():
             return
-        status = response.status if response.status in (180, 181, 182, 183) else 183
-        self._tell(status, body)
+        status = response.status
+        self._tell(status if status in (180, 181, 182, 183) else 183, body)
 
     def keep_waiting(self) -> None:
         """Tell the caller that the call goes on, while a refusal waits for contacts that may be
@@ -166,7 +164,9 @@ class EarlyMedia(Struct, eq=False):
 
     def _tell(self, status: int, body: bytes) -> None:
         legs = self._legs
-        legs.parties.leg("a").progress(status, legs.now(), body)
+        caller = legs.parties.a.leg
+        assert caller is not None
+        caller.progress(status, legs.now(), body)
         if not body or self.offer is None or self.settled is not None:
             return  # as nearly always
         if Supported(legs.request).allowed:
@@ -210,9 +210,9 @@ class EarlyMedia(Struct, eq=False):
         return legs.sound.play("a", items, repeat=repeat)
 
     def _ring(self) -> bool:
-        """Play ringback, if that is set; True if the caller hears it."""
-        if not self._tones.ringback or self._rings:
-            return self._rings
+        """Play ringback; True if the caller hears it."""
+        if self._rings:
+            return True
         item = PlayItem(tone="ringback", country=self._tones.country)
         playing = self.speak([item], repeat=True)
         if playing is not None:
@@ -228,4 +228,4 @@ class EarlyMedia(Struct, eq=False):
             self._legs.sound.hear("a", "peer")
 
     def _over(self, playing: asyncio.Future[Played]) -> None:
-        log_failed_tone(playing, self._log)
+        log_failed_tone(playing, self._legs.log)

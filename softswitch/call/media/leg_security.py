@@ -9,10 +9,9 @@ the life of the leg, so that a renegotiation keeps them. The DTMF policy of the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rtp.control import Keys, Seen, WebTerms
 from sip.errors import SipError
@@ -40,27 +39,43 @@ if TYPE_CHECKING:
 
 WEB_TRANSPORTS = frozenset({"ws", "wss"})
 """Those by which browsers speak SIP (RFC 7118)."""
+LegKind = tuple[str, SrtpPolicy | None, KeyPolicy | None, WebPolicy | None]
+"""The transport of a leg, and the policies of its line or trunk for SRTP, DTMF and WebRTC."""
 CONFIDENTIAL_TRANSPORTS = frozenset({"tls", "wss"})
 
 
-class LegSecurity(Struct, eq=False):
-    """The SRTP keys of one leg: ours, and those that its peer has sent.
+class LegPolicy(Struct, frozen=True, gc=False):
+    """The policies of a leg, the same for all legs of a kind.
 
     Args:
-        _policy: of the line or trunk.
-        _confidential: signalling goes over TLS, so that a key in SDP is secret.
-        _draw: returns that many random octets.
-        told_keys: the DTMF policy of the leg.
-        _fingerprint: of the certificate by which a browser knows the switch; None: the leg can't be
+        srtp: of the line or trunk.
+        confidential: signalling goes over TLS, so that a key in SDP is secret.
+        draw: returns that many random octets.
+        told_keys: the DTMF policy.
+        fingerprint: of the certificate by which a browser knows the switch; None: the leg can't be
             a browser.
+        offers_web: the phone is taken for a browser until it says otherwise.
     """
 
-    _policy: SrtpPolicy
-    _confidential: bool
-    _draw: Callable[[int], bytes]
+    srtp: SrtpPolicy
+    confidential: bool
+    draw: Callable[[int], bytes]
     told_keys: KeyPolicy = "auto"
-    _fingerprint: str | None = None
-    _is_web: bool = False
+    fingerprint: str | None = None
+    offers_web: bool = False
+
+    def leg(self) -> LegSecurity:
+        """The keys of a new leg."""
+        return LegSecurity(self, self.srtp != "required", self.offers_web)
+
+
+class LegSecurity(Struct, eq=False):
+    """The SRTP keys of one leg: ours, and those that its peer has sent."""
+
+    policy: LegPolicy
+    takes_plain: bool
+    """The peer's sound may be in the clear."""
+    _is_web: bool
     """The phone is a browser, or is taken for one until it says otherwise."""
     _has_offered_web: bool = False
     _made_web: WebLeg | None = None
@@ -86,8 +101,8 @@ class LegSecurity(Struct, eq=False):
     def _web(self) -> WebLeg | None:
         """ICE and DTLS of the leg, made when its phone turns out to be a browser, which hardly any
         is: their names and password are drawn at random. None: it can't be one."""
-        if self._made_web is None and self._fingerprint is not None:
-            self._made_web = WebLeg(self._fingerprint, self._draw)
+        if self._made_web is None and self.policy.fingerprint is not None:
+            self._made_web = WebLeg(self.policy.fingerprint, self.policy.draw)
         return self._made_web
 
     def check(
@@ -113,26 +128,21 @@ class LegSecurity(Struct, eq=False):
                 return None
             raise SipError(488, "Not Acceptable Here")
         if target.web is not None:
-            if self._fingerprint is None or not target.web.multiplexes:
+            if self.policy.fingerprint is None or not target.web.multiplexes:
                 raise SipError(488, "Not Acceptable Here")
             return None
         if self._has_offered_web and self._protocol is None:
             raise SipError(488, "Not Acceptable Here")
-        usable = () if self._policy == "off" else target.cryptos
-        if not usable and (is_secure(target.protocol) or self._policy == "required"):
+        usable = () if self.policy.srtp == "off" else target.cryptos
+        if not usable and (is_secure(target.protocol) or self.policy.srtp == "required"):
             raise SipError(488, "Not Acceptable Here")
         return usable[0] if usable else None
-
-    @property
-    def takes_plain(self) -> bool:
-        """True if the peer's sound may be in the clear."""
-        return self._policy != "required" and not self._has_offered_web
 
     @property
     def may_fax(self) -> bool:
         """True if T.38, which is never encrypted, may take the place of the sound: the policy
         doesn't require SRTP, and the phone is no browser."""
-        return self._policy != "required" and not self._is_web
+        return self.policy.srtp != "required" and not self._is_web
 
     def learn(self, description: SessionDescription, target: MediaTarget) -> None:
         """Take over the peer's last offer or answer. Raises as :meth:`check`."""
@@ -168,14 +178,14 @@ class LegSecurity(Struct, eq=False):
     def offer(self) -> Protection:
         """The SRTP part of an offer of ours: as negotiated before, otherwise by the policy."""
         if self._is_web:
-            self._has_offered_web = True
+            self._has_offered_web, self.takes_plain = True, False
             return Protection(WEB_RTP)
         if self._protocol is not None:
             suites = () if self.keys is None else (self.keys.suite,)
             return Protection(self._protocol, self._lines(suites))
-        if self._policy == "required":
+        if self.policy.srtp == "required":
             return Protection(SECURE_RTP, self._lines(tuple(SUITES)))
-        if self._policy == "optional" and self._confidential:
+        if self.policy.srtp == "optional" and self.policy.confidential:
             return Protection(PLAIN_RTP, self._lines(tuple(SUITES)))
         return PLAIN
 
@@ -189,7 +199,7 @@ class LegSecurity(Struct, eq=False):
         self, description: SessionDescription, offer: SessionDescription | None, ice_tcp_port: int
     ) -> SessionDescription:
         """Our description with what a browser needs beside, if the leg's phone is one."""
-        if self._fingerprint is None or not self.is_web_with(offer):
+        if self.policy.fingerprint is None or not self.is_web_with(offer):
             return description
         web = self._web
         assert web is not None
@@ -223,12 +233,11 @@ class LegSecurity(Struct, eq=False):
             self._own = {}
         key = self._own.get(suite)
         if key is None:
-            key = self._own[suite] = self._draw(SUITES[suite])
+            key = self._own[suite] = self.policy.draw(SUITES[suite])
         return key
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityPolicy:
+class SecurityPolicy(Struct, frozen=True, eq=False):
     """SRTP and DTMF policies of the switch, for lines and trunks that have none of their own.
 
     Args:
@@ -241,28 +250,40 @@ class SecurityPolicy:
     draw: Callable[[int], bytes]
     web: WebPolicy = "auto"
     fingerprint: str | None = None
+    _kinds: dict[LegKind, LegPolicy] = field(default_factory=dict)
+    """The policies of each kind of leg: transports and settings are few."""
 
     def of_leg(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
         """The keys of a new leg to or from this line or trunk."""
-        policy, told_keys, transport = self.srtp, self.dtmf, flow.transport
+        kind: LegKind = flow.transport, None, None, None
         if party is not None:
-            policy, told_keys = party.srtp or policy, party.dtmf or told_keys
-        confidential = transport in CONFIDENTIAL_TRANSPORTS
-        if self.fingerprint is None:
-            return LegSecurity(policy, confidential, self.draw, told_keys)
-        web = (party.webrtc if isinstance(party, Line) else None) or self.web
+            web = party.webrtc if isinstance(party, Line) else None
+            kind = flow.transport, party.srtp, party.dtmf, web
+        return (self._kinds.get(kind) or self._policy(kind)).leg()
+
+    def _policy(self, kind: LegKind) -> LegPolicy:
+        """The policies of a kind of leg, worked out once; those that its line or trunk hasn't are
+        the switch's."""
+        transport, srtp, dtmf, webrtc = kind
+        web = "off" if self.fingerprint is None else webrtc or self.web
         named = None if web == "off" else self.fingerprint
         offers_web = named is not None and (web == "on" or transport in WEB_TRANSPORTS)
-        return LegSecurity(policy, confidential, self.draw, told_keys, named, offers_web)
+        made = self._kinds[kind] = LegPolicy(
+            srtp or self.srtp,
+            transport in CONFIDENTIAL_TRANSPORTS,
+            self.draw,
+            dtmf or self.dtmf,
+            named,
+            offers_web,
+        )
+        return made
 
     def unencrypted(self) -> LegSecurity:
         """The security of a side without a phone."""
-        return LegSecurity("off", False, self.draw)
+        return LegPolicy("off", False, self.draw).leg()
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
         """The keys of a leg, made at its first use by the policy of its line or trunk."""
-        security = session.sound
-        if security is None:
-            security = session.sound = self.of_leg(party, session.dialog.flow)
-        assert isinstance(security, LegSecurity)
-        return security
+        if session.sound is None:
+            session.sound = self.of_leg(party, session.dialog.flow)
+        return LegSecurity.of(session)

@@ -126,7 +126,7 @@ class CallMedia(Struct, eq=False):
     def join(self, side: Side, security: LegSecurity) -> None:
         """Another leg is on a side now, and has its own keys."""
         terms = self._a if side == "a" else self._b
-        terms.security, terms.without_events = security, security.told_keys in WITHOUT_EVENTS
+        terms.security, terms.without_events = security, security.policy.told_keys in WITHOUT_EVENTS
 
     def takes_info(self, side: Side, takes_info: bool) -> None:
         """Note if a side's phone has announced keys in INFO, or sent one."""
@@ -220,7 +220,7 @@ class CallMedia(Struct, eq=False):
             return bytes(fax_alone(heard, **self._fax_place(side), answering=answering))
         protection = security.offer() if answering is None else security.answer(answering)
         events: tuple[Codec, ...] = ()
-        if security.told_keys in WITHOUT_EVENTS:
+        if security.policy.told_keys in WITHOUT_EVENTS:
             heard = without_events(heard)
             answering = None if answering is None else without_events(answering)
         elif self.sends_info(far):
@@ -267,7 +267,7 @@ class CallMedia(Struct, eq=False):
             terms, far, port = self._a, self._b, session.a_port
         else:
             terms, far, port = self._b, self._a, session.b_port
-        if security.told_keys in WITHOUT_EVENTS or far.without_events or far.takes_info:
+        if security.policy.told_keys in WITHOUT_EVENTS or far.without_events or far.takes_info:
             return None
         added: tuple[Codec, ...] = ()
         if answering is None:
@@ -311,7 +311,7 @@ class CallMedia(Struct, eq=False):
 
     def _policy(self, side: Side) -> KeyPolicy:
         security = (self._a if side == "a" else self._b).security
-        return "auto" if security is None else security.told_keys
+        return "auto" if security is None else security.policy.told_keys
 
     def way_of_keys(self, side: Side) -> KeyWay:
         """The way in which keys are sent to a side."""

@@ -11,18 +11,16 @@ from softswitch.call.media.srtp_handover import hand_over_keys
 if TYPE_CHECKING:
     from rtp.session import MediaSession
     from softswitch.call.legs import Legs
-    from softswitch.call.media.call_recording import CallRecording
     from softswitch.call.media.media import Side
 
 
 class WorkerMove:
     """Moves one call; its recording ends, and begins again for a line that wants it."""
 
-    __slots__ = ("_legs", "_recording")
+    __slots__ = ("_legs",)
 
-    def __init__(self, legs: Legs, recording: CallRecording) -> None:
+    def __init__(self, legs: Legs) -> None:
         self._legs = legs
-        self._recording = recording
 
     async def move_to_worker_of(self, side: Side, home: MediaSession) -> bool:
         """Move to the worker of another session.
@@ -43,7 +41,8 @@ class WorkerMove:
             return False
         await hand_over_keys(leg, legs.sound, side)
         session = await self._opened(leg.dialog.flow.peer[0], side, home)
-        self._recording.stop()
+        if legs.recording is not None:
+            legs.recording.stop()
         await legs.relay.move(session)
         heard = try_read(leg.remote_description)
         if heard is not None:

@@ -174,10 +174,10 @@ class Branches(Struct, eq=False):
         self._invited[again].may_offer_more = False
         return True
 
-    def terms(self, session: Session) -> BranchTerms:
-        """The terms of a branch."""
+    def confirmation(self, session: Session) -> AnswerConfirmation | None:
+        """The question to the person who answers a branch; None: none is asked."""
         branch = self._invited.get(session)
-        return PLAIN if branch is None else branch.terms
+        return None if branch is None else branch.terms.confirmation
 
     def _invite(
         self,

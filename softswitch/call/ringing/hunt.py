@@ -84,12 +84,17 @@ class Hunt(Struct, eq=False):
 
     def begin(self) -> None:
         """Ring the first attempt."""
-        legs, attempt, now = self._legs, self.branches.attempt, self._legs.now()
+        legs, branches = self._legs, self.branches
+        attempt, now = branches.attempt, legs.now()
         payer = attempt.terms[0].meter if attempt.terms else legs.payers.meters[-1]
-        self._record = legs.record if payer is None else payer.record
-        if attempt.trunk is not None and payer is not None and attempt.trunk.id != NO_TRUNK:
-            payer.record.trunk = attempt.trunk.name
-        self.branches.invite(legs, self._early_media.offer_to_called, now)
+        if payer is None:
+            self._record = legs.record
+        else:
+            record, trunk = payer.record, attempt.trunk
+            self._record = record
+            if trunk is not None and trunk.id != NO_TRUNK:
+                record.trunk = trunk.name
+        branches.invite(legs, self._early_media.offer_to_called, now)
         patience = attempt.silence_seconds
         self._impatient_at = NEVER if patience is None else now + patience
         legs.news.changed(legs)

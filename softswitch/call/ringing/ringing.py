@@ -177,15 +177,16 @@ class Ringing(Struct, eq=False):
             Refusal: no leg answered.
         """
         legs = self._legs
-        self._end = legs.now() + SETUP_SECONDS
+        mailbox, end = legs.mailbox, legs.now() + SETUP_SECONDS
+        self._end = end
         self._ring([attempts])
         try:
             while True:
-                hunts, until = self._hunts, self._end
+                hunts, until = self._hunts, end
                 for hunt in hunts:
                     if (deadline := hunt.deadline) < until:
                         until = deadline
-                letter = await legs.mailbox.next(until)
+                letter = await mailbox.next(until)
                 outcome = None
                 if letter is not None:
                     outcome = self._hear(letter)
@@ -236,11 +237,13 @@ class Ringing(Struct, eq=False):
             taker.session.bye(now)
 
     def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
-        legs, agent, self._hunts = self._legs, self._agent, []
+        legs, agent = self._legs, self._agent
+        hunts: list[Hunt] = []
+        self._hunts = hunts
         for first, *left in at_once:
             branches = Branches(agent, first)
             hunt = Hunt(legs, self._early_media, agent, branches, left, legs.record)
-            self._hunts.append(hunt)
+            hunts.append(hunt)
             hunt.begin()
 
     @property
@@ -328,9 +331,8 @@ class Ringing(Struct, eq=False):
 
     def _hear_called(self, hunt: Hunt, letter: _OfCalledLeg) -> Winner | None:
         """An event of a called leg."""
-        legs, branches, session = self._legs, hunt.branches, letter.session
-        terms = branches.terms(session) if branches.attempt.terms else None
-        confirmation = None if terms is None else terms.confirmation
+        branches, session = hunt.branches, letter.session
+        confirmation = branches.confirmation(session) if branches.attempt.terms else None
         match letter:
             case sip_events.Progress(_, response):
                 branches.note_early(session, response)
@@ -342,12 +344,12 @@ class Ringing(Struct, eq=False):
                 if description is not None and confirmation is not None:
                     self._ask(hunt, session, description, confirmation)
                     return None
-                session.bye(legs.now())
+                session.bye(self._legs.now())
                 hunt.failed(session, UNUSABLE_ANSWER, None)
             case Confirmed(_, description):
                 if description is not None:
                     return self._won(hunt, session, description, moves=True)
-                session.bye(legs.now())
+                session.bye(self._legs.now())
                 hunt.failed(session, 480, None)
             case sip_events.HungUp():
                 hunt.failed(session, 480, None)
@@ -391,7 +393,8 @@ class Ringing(Struct, eq=False):
 
     def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
         """Cancel all other legs; returns their payers with their endings."""
-        now, lost = self._legs.now(), []
+        now = self._legs.now()
+        lost: tuple[tuple[Meter, Ending], ...] = ()
         if self._taker is not None:
             self._drop_taker(now)
         for hunt in self._hunts:
@@ -399,8 +402,8 @@ class Ringing(Struct, eq=False):
             if hunt is not won and (meters := hunt.meters - (won.meters if won else set())):
                 refusal = hunt.refusal
                 end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
-                lost += [(meter, end) for meter in meters]
-        return tuple(lost)
+                lost += tuple([(meter, end) for meter in meters])
+        return lost
 
     def _usable(
         self, session: Session, response: Response, confirmation: AnswerConfirmation | None

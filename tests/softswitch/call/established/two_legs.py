@@ -32,7 +32,6 @@ from softswitch.call.established.renegotiation import Renegotiation
 from softswitch.call.legs import Legs
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.mailbox import Mailbox
-from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_relay import CallRelay
 from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.media.media import CallMedia
@@ -200,10 +199,10 @@ class Network:
             payers=payers,
             relay=relay,
             security=security,
+            recordings=None,
             news=CallNews(lambda *_: None, lambda *_: None, lambda *_: None),
             log=self.quiet,
         )
-        legs.recording = CallRecording(legs, None, self.quiet)
         leg.report_to(legs)
         relay.begin(legs, security.secure(leg, line))
         legs.learn("a", CallMedia.read(sdp(leg.dialog.flow.remote[0])))

@@ -9,7 +9,7 @@ from sip.errors import SipError
 from sip.offer_answer import media_target, numbered_as, relayed
 from sip.plain_description import relayed_plainly
 from sip.sdp import SessionDescription
-from softswitch.call.media.leg_security import LegSecurity
+from softswitch.call.media.leg_security import LegPolicy
 from softswitch.call.media.media import CallMedia
 
 LINES = (
@@ -75,7 +75,7 @@ def conversation(kind, policies, offer, answer, direction, takes_info, transcode
     relay, said = Relay(), []
     octets = itertools.count()
     draw = lambda count: bytes(next(octets) % 256 for _ in range(count))  # noqa: E731
-    a, b = (LegSecurity(srtp, True, draw, keys) for srtp, keys in policies)
+    a, b = (LegPolicy(srtp, True, draw, keys).leg() for srtp, keys in policies)
     media = kind(relay, "203.0.113.9", 7, transcodes)
     media.join("a", a)
     media.takes_info("a", takes_info)

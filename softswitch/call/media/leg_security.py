@@ -9,9 +9,10 @@ the life of the leg, so that a renegotiation keeps them. The DTMF policy of the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from rtp.control import Keys, Seen, WebTerms
 from sip.errors import SipError
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 WEB_TRANSPORTS = frozenset({"ws", "wss"})
 """Those by which browsers speak SIP (RFC 7118)."""
-LegKind = tuple[str, SrtpPolicy | None, KeyPolicy | None, WebPolicy | None]
-"""The transport of a leg, and the policies of its line or trunk for SRTP, DTMF and WebRTC."""
 CONFIDENTIAL_TRANSPORTS = frozenset({"tls", "wss"})
 
 
@@ -237,7 +236,7 @@ class LegSecurity(Struct, eq=False):
         return key
 
 
-class SecurityPolicy(Struct, frozen=True, eq=False):
+class SecurityPolicy:
     """SRTP and DTMF policies of the switch, for lines and trunks that have none of their own.
 
     Args:
@@ -245,42 +244,49 @@ class SecurityPolicy(Struct, frozen=True, eq=False):
         fingerprint: of the certificate by which browsers know the switch; None: there are none.
     """
 
-    srtp: SrtpPolicy
-    dtmf: KeyPolicy
-    draw: Callable[[int], bytes]
-    web: WebPolicy = "auto"
-    fingerprint: str | None = None
-    _kinds: dict[LegKind, LegPolicy] = field(default_factory=dict)
-    """The policies of each kind of leg: transports and settings are few."""
+    __slots__ = ("_draw", "_dtmf", "_fingerprint", "_policy", "_srtp", "_web")
+
+    def __init__(
+        self,
+        srtp: SrtpPolicy,
+        dtmf: KeyPolicy,
+        draw: Callable[[int], bytes],
+        web: WebPolicy = "auto",
+        fingerprint: str | None = None,
+    ) -> None:
+        self._srtp = srtp
+        self._dtmf = dtmf
+        self._draw = draw
+        self._web = web
+        self._fingerprint = fingerprint
+        self._policy = lru_cache(maxsize=256)(self._policy_of)  # legs are of few kinds
 
     def of_leg(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
         """The keys of a new leg to or from this line or trunk."""
-        kind: LegKind = flow.transport, None, None, None
-        if party is not None:
-            web = party.webrtc if isinstance(party, Line) else None
-            kind = flow.transport, party.srtp, party.dtmf, web
-        return (self._kinds.get(kind) or self._policy(kind)).leg()
+        if party is None:
+            return self._policy(flow.transport).leg()
+        web = party.webrtc if self._fingerprint is not None and isinstance(party, Line) else None
+        return self._policy(flow.transport, party.srtp, party.dtmf, web).leg()
 
-    def _policy(self, kind: LegKind) -> LegPolicy:
-        """The policies of a kind of leg, worked out once; those that its line or trunk hasn't are
-        the switch's."""
-        transport, srtp, dtmf, webrtc = kind
-        web = "off" if self.fingerprint is None else webrtc or self.web
-        named = None if web == "off" else self.fingerprint
+    def _policy_of(
+        self,
+        transport: str,
+        srtp: SrtpPolicy | None = None,
+        dtmf: KeyPolicy | None = None,
+        webrtc: WebPolicy | None = None,
+    ) -> LegPolicy:
+        """The policies of a leg over this transport; those that its line or trunk hasn't are the
+        switch's."""
+        srtp, dtmf = srtp or self._srtp, dtmf or self._dtmf
+        confidential = transport in CONFIDENTIAL_TRANSPORTS
+        web = "off" if self._fingerprint is None else webrtc or self._web
+        named = None if web == "off" else self._fingerprint
         offers_web = named is not None and (web == "on" or transport in WEB_TRANSPORTS)
-        made = self._kinds[kind] = LegPolicy(
-            srtp or self.srtp,
-            transport in CONFIDENTIAL_TRANSPORTS,
-            self.draw,
-            dtmf or self.dtmf,
-            named,
-            offers_web,
-        )
-        return made
+        return LegPolicy(srtp, confidential, self._draw, dtmf, named, offers_web)
 
     def unencrypted(self) -> LegSecurity:
         """The security of a side without a phone."""
-        return LegPolicy("off", False, self.draw).leg()
+        return LegPolicy("off", False, self._draw).leg()
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
         """The keys of a leg, made at its first use by the policy of its line or trunk."""

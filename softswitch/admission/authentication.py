@@ -145,8 +145,8 @@ class Authenticator:
     def first_challenge(self, request: Request, flow: Flow, now: float) -> Fields:
         """The challenge to a REGISTER without any credentials. As :meth:`registrant`, which would
         raise it through all its callers."""
-        claimed = self._proof_or_decoy(request.from_uri.user or "")
-        return self._challenges(claimed, 401, now, (flow.beyond or flow.remote)[0])
+        login = request.from_uri.user or ""
+        return self._challenges(login, 401, now, (flow.beyond or flow.remote)[0])
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """The line that sends a SUBSCRIBE; trunks may not subscribe.
@@ -175,6 +175,8 @@ class Authenticator:
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; a phone may send others for other realms as well."""
         values = request.values
+        if b"authorization" not in values and b"proxy-authorization" not in values:
+            return None  # as of each first request
         for name in _CREDENTIALS:
             if name not in values:
                 continue
@@ -197,8 +199,8 @@ class Authenticator:
     ) -> Line:
         source = (flow.beyond or flow.remote)[0]
         if credentials is None:
-            claimed = self._proof_or_decoy(request.from_uri.user or "")
-            raise Challenge(status, self._challenges(claimed, status, now, source))
+            login = request.from_uri.user or ""
+            raise Challenge(status, self._challenges(login, status, now, source))
         username, guard = credentials.username, self._guard
         if guard is not None and not guard.may_try(source, username, now):
             # The answer to a wrong password without a check, and without a log line.
@@ -217,7 +219,7 @@ class Authenticator:
             raise Refusal(403, "sip_credentials_wrong")
         if verdict is Verdict.MALFORMED:
             raise SipError(400, "Malformed Credentials")
-        raise Challenge(status, self._challenges(claimed, status, now, source, stale=True))
+        raise Challenge(status, self._challenges(username, status, now, source, stale=True))
 
     def _verdict(
         self, claimed: Proof, credentials: Credentials, request: Request, now: float, source: str
@@ -255,8 +257,14 @@ class Authenticator:
         return Proof(line.id, line.algorithms, (found[1],))
 
     def _challenges(
-        self, claimed: Proof, status: int, now: float, source: str, *, stale: bool = False
+        self, username: str, status: int, now: float, source: str, *, stale: bool = False
     ) -> Fields:
-        algorithms = self._algorithms if claimed.algorithms is None else claimed.algorithms
+        """A challenge for each algorithm of the username's line."""
+        orders = self._directory.algorithm_orders
+        if len(orders) == 1:  # as on most switches: no line need be looked for
+            (order,) = orders
+        else:
+            order = self._proof_or_decoy(username).algorithms
+        algorithms = self._algorithms if order is None else order
         challenges = self._verifier.challenge(algorithms, now, stale, source)
         return tuple(zip(_CHALLENGES[status], challenges))  # noqa: B905 - one is endless

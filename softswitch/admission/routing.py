@@ -129,9 +129,10 @@ def route(
         raise Refusal(404, "no_trunk_takes", says=NOT_IN_SERVICE)
     alive = _alive(trunks, is_down)
     left = () if alive is trunks else tuple((t.name, "down") for t in trunks if t not in alive)
-    if full := [trunk for trunk in alive if trunk.max_calls is not None and is_full(trunk)]:
-        left += tuple((trunk.name, "full") for trunk in full)
-        alive = [trunk for trunk in alive if trunk not in full]
+    for trunk in alive:
+        if trunk.max_calls is not None and is_full(trunk):
+            left += ((trunk.name, "full"),)
+            alive = tuple(other for other in alive if other is not trunk)
     if not alive:
         raise Refusal(503, "trunks_full", cause=NO_CIRCUIT, says=("refused-no-lines",))
     return ToTrunk(dialled.number, tuple(alive), left=left)

@@ -22,7 +22,7 @@ from billing.facts.reservation import Slice
 
 
 class Book(Struct):
-    """Accounts, live calls, CDRs and postings of a batch; what is sold is in `sales`."""
+    """Accounts, live calls, CDRs and postings of a batch."""
 
     accounts: dict[int, Account]
     """Accounts as the batch left them so far, by id: all that it touches, and those that earlier
@@ -51,9 +51,21 @@ class Book(Struct):
     """CDRs to be written, each with the rate, coverage and cost rate of its price."""
     new_entries: list[Entry] = field(default_factory=list)
     new_changes: list[Change] = field(default_factory=list)
-    sales: Sales = field(default_factory=Sales)
+    _sales: Sales | None = None
     _found: dict[int, list[str]] = field(default_factory=dict)
     """The ids of live calls that were searched for, by account."""
+
+    @property
+    def sales(self) -> Sales:
+        """What is sold, and its changes; made when it is first asked for."""
+        if self._sales is None:
+            self._sales = Sales()
+        return self._sales
+
+    @property
+    def anything_sold(self) -> bool:
+        """True if anything but accounts and calls was loaded or may have changed."""
+        return self._sales is not None
 
     def account(self, account_id: int | None) -> Account:
         """The account as the batch left it so far.

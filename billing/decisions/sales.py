@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct, field
-from msgspec.structs import astuple
 
 from billing.facts.debt import Suspension
 from billing.facts.due import DueWork
@@ -35,9 +34,6 @@ class Changes(Struct):
     waits: dict[str, Wait | None] = field(default_factory=dict)
     wallets: dict[tuple[int, str], Wallet] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return any(astuple(self))
 
 
 class Sales(Struct):

@@ -169,7 +169,7 @@ class OpenCall(Struct, Command[Authorization], frozen=True):
     def touches(self, touched: Touched) -> None:
         touched.opening.add(self.call_id)
         if self.packages:
-            touched.subscriptions.update(self.packages)
+            touched.sales.subscriptions.update(self.packages)
         if self.account_id is not None:
             touched.accounts.add(self.account_id)
 
@@ -296,7 +296,7 @@ class ReversePayment(Command[Payment]):
         touched.payments.add(payment_transaction(self.payment_id))
         touched.payments.add(reversal_transaction(self.payment_id))
         touched.accounts.add(self.account_id)
-        touched.suspensions_of.add(self.account_id)
+        touched.sales.suspensions_of.add(self.account_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
-from msgspec.structs import astuple
 
 from billing.facts.cdr import Cdr
 
@@ -20,26 +19,12 @@ Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-class Touched(Struct):
-    """The rows that a batch of commands reads or changes, by table and key.
+class TouchedSales(Struct):
+    """The rows of packages, numbers, orders and wallets that a batch of commands reads or changes.
 
-    Fields that end in `_of` name accounts whose rows are all needed.
+    Fields as in :class:`Touched`.
     """
 
-    accounts: set[int] = field(default_factory=set)
-    """Accounts by id. Their rows are locked until the batch is written."""
-    calls: set[str] = field(default_factory=set)
-    """Live calls by call id."""
-    opening: set[str] = field(default_factory=set)
-    """Ids of calls that begin. They have a row only if the command is repeated."""
-    covered_calls_of: set[int] = field(default_factory=set)
-    """Accounts whose live calls under packages are needed."""
-    closing: dict[str, Cdr] = field(default_factory=dict)
-    """Call id to the CDR that stands in its place if the call is closed already."""
-    cdrs: set[str] = field(default_factory=set)
-    """CDRs by id."""
-    payments: set[str] = field(default_factory=set)
-    """Ledger transactions by id; posted ones show that a command is repeated."""
     subscriptions: set[str] = field(default_factory=set)
     """Subscriptions by id, whatever their state."""
     subscriptions_of: set[int] = field(default_factory=set)
@@ -71,25 +56,52 @@ class Touched(Struct):
     notices: set[str] = field(default_factory=set)
     """Notices by id; those that exist were given before."""
 
+
+class Touched(Struct):
+    """The rows that a batch of commands reads or changes, by table and key.
+
+    Fields that end in `_of` name accounts whose rows are all needed.
+    """
+
+    accounts: set[int] = field(default_factory=set)
+    """Accounts by id. Their rows are locked until the batch is written."""
+    calls: set[str] = field(default_factory=set)
+    """Live calls by call id."""
+    opening: set[str] = field(default_factory=set)
+    """Ids of calls that begin. They have a row only if the command is repeated."""
+    covered_calls_of: set[int] = field(default_factory=set)
+    """Accounts whose live calls under packages are needed."""
+    closing: dict[str, Cdr] = field(default_factory=dict)
+    """Call id to the CDR that stands in its place if the call is closed already."""
+    cdrs: set[str] = field(default_factory=set)
+    """CDRs by id."""
+    payments: set[str] = field(default_factory=set)
+    """Ledger transactions by id; posted ones show that a command is repeated."""
+    _sales: TouchedSales | None = None
+
+    @property
+    def sales(self) -> TouchedSales:
+        """Rows of packages, numbers, orders and wallets. Plain calls need none, so that these sets
+        are made for the first command that does."""
+        if self._sales is None:
+            self._sales = TouchedSales()
+        return self._sales
+
     @property
     def anything_sold(self) -> bool:
         """True if rows of anything but accounts and calls are needed."""
-        return any(astuple(self)[_FIRST_SOLD:])
+        return self._sales is not None
 
     def raises_balance(self, account_id: int) -> None:
         """Add what a risen balance may change: a suspension for a debt, and barred numbers."""
         self.accounts.add(account_id)
-        self.suspensions_of.add(account_id)
-        self.owing_rentals_of.add(account_id)
+        self.sales.suspensions_of.add(account_id)
+        self.sales.owing_rentals_of.add(account_id)
 
     def renews(self, account_id: int) -> None:
         """Add what a payment may renew: the account's packages in their grace."""
-        self.subscriptions_of.add(account_id)
-        self.products = True
-
-
-_FIRST_SOLD = Touched.__struct_fields__.index("subscriptions")
-"""The first of the fields of packages, numbers, orders and wallets, which all stand after it."""
+        self.sales.subscriptions_of.add(account_id)
+        self.sales.products = True
 
 
 class Command(Generic[Answer_co]):

@@ -58,7 +58,7 @@ class LiftSuspension(SalesCommand[Account]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.suspensions_of.add(self.account_id)
+        touched.sales.suspensions_of.add(self.account_id)
 
 
 def suspended_key(debt: Debt) -> str:

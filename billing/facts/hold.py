@@ -55,8 +55,8 @@ class HoldCredit(SalesCommand[Hold]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.wallets_of.add(self.account_id)
-        touched.holds.add(self.hold_id)
+        touched.sales.wallets_of.add(self.account_id)
+        touched.sales.holds.add(self.hold_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ class CaptureCredit(SalesCommand[Hold]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.wallets_of.add(self.account_id)
-        touched.holds.add(self.hold_id)
+        touched.sales.wallets_of.add(self.account_id)
+        touched.sales.holds.add(self.hold_id)
         touched.payments.add(capture_transaction(self))
 
 
@@ -86,8 +86,8 @@ class ReleaseCredit(SalesCommand[Hold]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.wallets_of.add(self.account_id)
-        touched.holds.add(self.hold_id)
+        touched.sales.wallets_of.add(self.account_id)
+        touched.sales.holds.add(self.hold_id)
 
     @property
     def relieved_account(self) -> int | None:

@@ -153,7 +153,7 @@ class PlaceOrder(SalesCommand[Order]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.orders.add(self.order_id)
+        touched.sales.orders.add(self.order_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ class SubmitOrder(SalesCommand[Order]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.orders.add(self.order)
+        touched.sales.orders.add(self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,9 +190,9 @@ class ConnectOrder(SalesCommand[Rental | None]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.orders.add(self.order)
-        touched.numbers.add(self.number)
-        touched.rentals.add(self.order)
+        touched.sales.orders.add(self.order)
+        touched.sales.numbers.add(self.number)
+        touched.sales.rentals.add(self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +206,8 @@ class EndOrder(SalesCommand[Order]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.orders.add(self.order)
-        touched.number_queue = True
+        touched.sales.orders.add(self.order)
+        touched.sales.number_queue = True
 
     @property
     def relieved_account(self) -> int | None:
@@ -224,7 +224,7 @@ class ServeOrders(SalesCommand[list[Order]]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.orders_with_documents_of.add(self.account_id)
+        touched.sales.orders_with_documents_of.add(self.account_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +235,7 @@ class TellLate(SalesCommand[Order]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.orders.add(self.order)
+        touched.sales.orders.add(self.order)
 
 
 @dataclass(frozen=True, slots=True)

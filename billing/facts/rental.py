@@ -156,9 +156,9 @@ class RentNumber(SalesCommand[Rental | None]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.numbers.add(self.number)
-        touched.rentals.add(self.rental_id)
-        touched.orders.add(self.rental_id)
+        touched.sales.numbers.add(self.number)
+        touched.sales.rentals.add(self.rental_id)
+        touched.sales.orders.add(self.rental_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +169,7 @@ class ChargeRental(SalesCommand[Rental]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.rentals.add(self.rental)
+        touched.sales.rentals.add(self.rental)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ class GiveUpNumber(SalesCommand[Rental]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.rentals.add(self.rental)
+        touched.sales.rentals.add(self.rental)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ class KeepNumber(SalesCommand[Rental]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.rentals.add(self.rental)
+        touched.sales.rentals.add(self.rental)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,8 +205,8 @@ class TryNumber(SalesCommand[Number]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.numbers.add(self.number)
-        touched.notices.add(tried_key(self.account_id, self.number))
+        touched.sales.numbers.add(self.number)
+        touched.sales.notices.add(tried_key(self.account_id, self.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,9 +217,9 @@ class ReleaseNumber(SalesCommand[Number]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.numbers.add(self.number)
-        touched.orders_with_documents_for.add(self.number)
-        touched.number_queue = True
+        touched.sales.numbers.add(self.number)
+        touched.sales.orders_with_documents_for.add(self.number)
+        touched.sales.number_queue = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +233,8 @@ class RestoreNumber(SalesCommand[Rental]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.numbers.add(self.number)
-        touched.rentals.add(self.rental_id)
+        touched.sales.numbers.add(self.number)
+        touched.sales.rentals.add(self.rental_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +246,7 @@ class BuySmsNumber(SalesCommand[Number]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.numbers.add(self.number)
+        touched.sales.numbers.add(self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +258,7 @@ class BurnNumber(SalesCommand[Number]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.numbers.add(self.number)
+        touched.sales.numbers.add(self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +271,7 @@ class WaitForNumber(SalesCommand[Wait]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.number_queue = True
+        touched.sales.number_queue = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +282,7 @@ class StopWaiting(SalesCommand[bool]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.number_queue = True
+        touched.sales.number_queue = True
 
 
 @dataclass(frozen=True, slots=True)

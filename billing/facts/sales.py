@@ -61,7 +61,7 @@ class BuyPackage(SalesCommand[Purchase]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.subscriptions.add(self.purchase_id)
+        touched.sales.subscriptions.add(self.purchase_id)
         touched.renews(self.account_id)
 
 
@@ -73,9 +73,9 @@ class RenewPackage(SalesCommand[Subscription]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.subscriptions.add(self.subscription)
+        touched.sales.subscriptions.add(self.subscription)
         touched.covered_calls_of.add(self.account_id)
-        touched.products = True
+        touched.sales.products = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class SetAutoRenew(SalesCommand[Subscription]):
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
-        touched.subscriptions.add(self.subscription)
+        touched.sales.subscriptions.add(self.subscription)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class PostBonus(SalesCommand[int]):
     micros_per_minute: int
 
     def touches(self, touched: Touched) -> None:
-        touched.bonuses.add((self.account_id, self.day))
+        touched.sales.bonuses.add((self.account_id, self.day))
         touched.raises_balance(self.account_id)
 
     @property

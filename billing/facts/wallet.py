@@ -131,7 +131,7 @@ class BuyCredit(SalesCommand[Counted[Wallet]]):
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
         touched.payments.add(transaction_of(self))
-        touched.wallets_of.add(self.account_id)
+        touched.sales.wallets_of.add(self.account_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ class TakeTrial(SalesCommand[Wallet]):
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
         touched.payments.add(transaction_of(self))
-        touched.wallets_of.add(self.account_id)
+        touched.sales.wallets_of.add(self.account_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class Spend(SalesCommand[Counted[Wallet]]):
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)
         touched.payments.add(transaction_of(self))
-        touched.wallets_of.add(self.account_id)
+        touched.sales.wallets_of.add(self.account_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from billing.decisions.sales import Sales
-from billing.facts.command import Touched
+from billing.facts.command import TouchedSales
 from billing.facts.debt import Suspension
 from billing.stores.schema import metadata
 
@@ -30,7 +30,7 @@ suspensions_table = Table(
 )
 
 
-def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+def load(connection: Connection, touched: TouchedSales, sales: Sales) -> None:
     """Put the suspensions that a batch touches into the working set."""
     if touched.suspensions_of:
         columns, owners = suspensions_table.c, sorted(touched.suspensions_of)

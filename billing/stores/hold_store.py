@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from billing.decisions.sales import Sales
-from billing.facts.command import Touched
+from billing.facts.command import TouchedSales
 from billing.facts.hold import Hold
 from billing.facts.wallet import MONEY
 from billing.stores.schema import metadata
@@ -53,7 +53,7 @@ _UPDATE = (
 )
 
 
-def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+def load(connection: Connection, touched: TouchedSales, sales: Sales) -> None:
     """Put the holds that a batch touches into the working set."""
     if not touched.holds:
         return

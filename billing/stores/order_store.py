@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from billing.decisions.book import Book
 from billing.decisions.sales import Sales
 from billing.facts.account import ACTIVE
-from billing.facts.command import Touched
+from billing.facts.command import TouchedSales
 from billing.facts.order import (
     DOCUMENTS,
     OPEN,
@@ -26,7 +26,7 @@ from billing.stores.definition import Definitions
 from billing.stores.schema import accounts
 
 
-def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+def load(connection: Connection, touched: TouchedSales, sales: Sales) -> None:
     """Put the orders that a batch touches into the working set. Their rentals and numbers are
     touched, too."""
     keys, owners = touched.orders, touched.orders_with_documents_of

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, or_, select, upd
 from billing.decisions import rentals
 from billing.decisions.book import Book
 from billing.decisions.sales import Sales
-from billing.facts.command import Touched
+from billing.facts.command import TouchedSales
 from billing.facts.order import OfferNumber
 from billing.facts.rental import (
     ACTIVE,
@@ -31,7 +31,7 @@ from billing.stores.paging import Page, beginning_with, newest_first
 from billing.stores.statements import MAX_KEYS
 
 
-def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+def load(connection: Connection, touched: TouchedSales, sales: Sales) -> None:
     """Put the numbers and rentals that a batch touches into the working set.
 
     Numbers are locked, after the accounts and in one order: two clients never get the same."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from billing.decisions.book import Book
 from billing.decisions.sales import Changes, Sales
-from billing.facts.command import Touched
+from billing.facts.command import TouchedSales
 from billing.facts.coverage import Coverage
 from billing.facts.due import DueWork
 from billing.facts.ledger import Difference
@@ -36,7 +36,7 @@ LONGEST_CALL_MS = 2 * 86_400_000
 # Loading
 
 
-def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+def load(connection: Connection, touched: TouchedSales, sales: Sales) -> None:
     """Put the packages and notices that a batch touches into the working set."""
     if touched.products:
         sales.products = products(connection)

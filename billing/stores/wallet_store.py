@@ -21,7 +21,7 @@ from sqlalchemy import (
 from billing.decisions.book import Book
 from billing.decisions.sales import Sales
 from billing.facts.authorization import BillingError
-from billing.facts.command import Touched
+from billing.facts.command import TouchedSales
 from billing.facts.ledger import Difference
 from billing.facts.wallet import (
     Offer,
@@ -89,7 +89,7 @@ def offers(connection: Connection, wallet: str | None = None) -> list[Offer]:
     return [Offer(*row) for row in connection.execute(query)]
 
 
-def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+def load(connection: Connection, touched: TouchedSales, sales: Sales) -> None:
     """Put the wallets that a batch touches into the working set."""
     if not touched.wallets_of:
         return

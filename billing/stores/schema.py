@@ -193,7 +193,6 @@ ACCOUNT_CHANGES = (
     "credit_limit_micros",
     "status",
     "tariff",
-    "version",
 )
 ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
 CALL_COLUMNS = tuple(column.name for column in live_calls.columns)
@@ -236,19 +235,8 @@ def entry_of(row: NamedRow) -> Entry:
     return Entry(*row)
 
 
-def account_changes(account: Account) -> Row:
-    """Parameters of an account's update; its id and the version that was loaded stand last."""
-    return (
-        account.name,
-        account.balance_micros,
-        account.reserved_micros,
-        account.credit_limit_micros,
-        account.status,
-        account.tariff,
-        account.version + 1,
-        account.id,
-        account.version,
-    )
+account_changes: Callable[[Account], Row] = attrgetter(*ACCOUNT_CHANGES, "id", "version")
+"""Parameters of an account's update; its id and the version that was loaded stand last."""
 
 
 def change_row(change: Change) -> dict[str, object]:

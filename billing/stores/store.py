@@ -225,9 +225,7 @@ class Store:
             except BillingError as refused:
                 results.append(refused.with_traceback(None))  # whose frames hold the results
         working_set.write(book)
-        if decided_only:
-            working_set.keep(book)
-        else:  # a definition may have changed rows that the book doesn't know
+        if not decided_only:  # a definition may have changed rows that the book doesn't know
             working_set.forget()
         return results
 

@@ -15,7 +15,17 @@ from itertools import starmap
 from typing import cast
 
 from msgspec import structs
-from sqlalchemy import Connection, Dialect, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from billing.decisions.book import Book
 from billing.facts.account import Account
@@ -57,23 +67,22 @@ class WorkingSet:
         """Writes every batch: a cursor for each would cost as much as a statement's rows."""
         self._accounts: dict[int, Account] = {}
         self._calls: dict[str, LiveCall] = {}
+        """Each with its account, which was touched when the call began or was read."""
 
     def load(self, touched: Touched) -> Book:
         """The book of a batch. It has all that is in memory, and the rest of what the batch
         touches."""
         accounts, calls, owners = self._accounts, self._calls, touched.accounts
         if touched.covered_calls_of:
-            touched.calls |= self._read_calls(_COVERED_BY_ACCOUNT, touched.covered_calls_of)
+            covered = self._read_calls(_COVERED_BY_ACCOUNT, touched.covered_calls_of)
+            touched.calls.update(call.call_id for call in covered)
         if touched.calls:
             if others := touched.calls.difference(calls):
-                self._read_calls(_CALLS_BY_ID, others)
-            for key in touched.calls:
-                call = calls.get(key)
-                if call is not None:
-                    if call.account_id is not None:
-                        owners.add(call.account_id)
-                    if call.coverage is not None:
-                        touched.subscriptions.update(call.coverage.candidates)
+                read = self._read_calls(_CALLS_BY_ID, others)
+                owners.update(call.account_id for call in read if call.account_id is not None)
+            for call in map(calls.get, touched.calls):
+                if call is not None and call.coverage is not None:
+                    touched.sales.subscriptions.update(call.coverage.candidates)
         if unknown := owners.difference(accounts):
             self._read_accounts(unknown)
         if self._is_shared and calls:
@@ -90,16 +99,15 @@ class WorkingSet:
         book = Book(accounts, calls, cdrs, payments, self._call, self._calls_of)
         if touched.anything_sold:
             for room in _ROOMS:
-                room.load(self.connection, touched, book.sales)
+                room.load(self.connection, touched.sales, book.sales)
         return book
 
-    def _read_calls(self, lookup: Lookup, keys: Set[int] | Set[str]) -> set[str]:
-        """Read calls from their table; their ids. One that is in memory stays as it is there."""
-        rows = lookup.rows(self.connection, sorted(keys))
-        found = {call.call_id: call for call in map(schema.call_of, rows)}
-        for key, call in found.items():
-            self._calls.setdefault(key, call)
-        return set(found)
+    def _read_calls(self, lookup: Lookup, keys: Set[int] | Set[str]) -> list[LiveCall]:
+        """Read calls from their table. One that is in memory stays as it is there."""
+        read = [schema.call_of(row) for row in lookup.rows(self.connection, sorted(keys))]
+        for call in read:
+            self._calls.setdefault(call.call_id, call)
+        return read
 
     def _read_accounts(self, keys: set[int]) -> None:
         for row in _ACCOUNTS_BY_ID.rows(self.connection, sorted(keys)):
@@ -118,45 +126,45 @@ class WorkingSet:
         return [schema.call_of(row) for row in rows]
 
     def write(self, book: Book) -> None:
-        """Write everything that the batch changed.
+        """Write everything that the batch changed, and keep it as it is written.
 
         Raises:
             Conflict: another process changed an account meanwhile.
         """
-        accounts, statements, cursor = book.changed_accounts, self._statements, self._cursor
+        statements, cursor = self._statements, self._cursor
         if book.closed_calls:  # first: one that is opened again has a new row
             statements.delete_calls.run(cursor, zip(book.closed_calls), len(book.closed_calls))
         if book.new_calls:
             rows = map(schema.opening_row, book.new_calls.values())
             statements.insert_calls.run(cursor, rows, len(book.new_calls))
-        if book.changed_calls:
-            rows = map(schema.call_changes, book.changed_calls.values())
-            statements.update_calls.run(cursor, rows, len(book.changed_calls))
+        if changed := book.changed_calls.values():
+            rows = map(schema.call_changes, changed)
+            statements.update_calls.run(cursor, rows, len(changed))
+            for call in changed:
+                call.dialogs = None  # many octets that no batch reads
         if book.new_cdrs:
             cdrs = starmap(schema.cdr_row, book.new_cdrs)
             statements.insert_cdrs.run(cursor, cdrs, len(book.new_cdrs))
         if book.new_entries:
             rows = map(schema.entry_row, book.new_entries)
             statements.insert_entries.run(cursor, rows, len(book.new_entries))
-        if accounts:
-            rows = map(schema.account_changes, accounts.values())
-            if statements.update_accounts.run(cursor, rows, len(accounts)) != len(accounts):
-                raise Conflict
+        if book.changed_accounts:
+            self._write_accounts(book.changed_accounts)
         if book.new_changes:
             histories = [schema.change_row(change) for change in book.new_changes]
             self.connection.execute(insert(schema.account_changes_table), histories)
-        if book.sales.changes:
+        if book.anything_sold:
             for room in _ROOMS:
                 room.write(self.connection, book.sales)
-
-    def keep(self, book: Book) -> None:
-        """Keep what a batch left, once it is written."""
-        for key, account in book.changed_accounts.items():  # their rows' versions rose
-            self._accounts[key] = structs.replace(account, version=account.version + 1)
-        for call in book.changed_calls.values():
-            call.dialogs = None  # many octets that no batch reads
         if len(self._accounts) + len(self._calls) > MAX_KEPT:
             self.forget()
+
+    def _write_accounts(self, changed: Mapping[int, Account]) -> None:
+        accounts, rows = self._accounts, map(schema.account_changes, changed.values())
+        if self._statements.update_accounts.run(self._cursor, rows, len(changed)) != len(changed):
+            raise Conflict
+        for key, account in changed.items():  # their rows' versions rose
+            accounts[key] = structs.replace(account, version=account.version + 1)
 
     def forget(self) -> None:
         """Keep nothing: another writer was there, or a batch changed rows behind its book."""
@@ -207,7 +215,10 @@ class _Statements:
             update(accounts)
             .where(accounts.c.id == bindparam("key"))
             .where(accounts.c.version == bindparam("known_version"))
-            .values({name: bindparam(f"new_{name}") for name in schema.ACCOUNT_CHANGES}),
+            .values(
+                {name: bindparam(f"new_{name}") for name in schema.ACCOUNT_CHANGES}
+                | {"version": accounts.c.version + literal_column("1")}
+            ),
             dialect,
             (*(f"new_{name}" for name in schema.ACCOUNT_CHANGES), "key", "known_version"),
         )

@@ -11,12 +11,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TypeVar
 
 T = TypeVar("T")
 
 Callback = Callable[[object, float], None]
 """Called with the argument given when armed, and now."""
+Armed = tuple[float, Callback, object]
+"""Deadline, callback and its argument."""
+_first: Callable[[deque[Armed]], Armed] = itemgetter(0)
+_deadline: Callable[[Armed], float] = itemgetter(0)
 
 
 class Timers:
@@ -25,7 +30,7 @@ class Timers:
     __slots__ = ("_queues", "next", "on_sooner")
 
     def __init__(self) -> None:
-        self._queues: dict[float, deque[tuple[float, Callback, object]]] = defaultdict(deque)
+        self._queues: dict[float, deque[Armed]] = defaultdict(deque)
         self.next = math.inf
         """The deadline of the timer that is due first; infinite if none is armed."""
         self.on_sooner: Callable[[float], None] = lambda deadline: None
@@ -65,12 +70,9 @@ class Timers:
         """Call back everything that is due."""
         if self.next > now:
             return
-        for queue in [*self._queues.values()]:
+        for queue in [*filter(None, self._queues.values())]:
             while queue and queue[0][0] <= now:
                 _, callback, argument = queue.popleft()
                 callback(argument, now)
-        soonest = math.inf  # only now: the callbacks may have armed others
-        for queue in self._queues.values():
-            if queue and queue[0][0] < soonest:
-                soonest = queue[0][0]
-        self.next = soonest
+        armed = filter(None, self._queues.values())  # only now: callbacks may have armed others
+        self.next = min(map(_deadline, map(_first, armed)), default=math.inf)

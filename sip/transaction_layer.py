@@ -38,6 +38,7 @@ _GIVE_UP = {Input.A: Input.B, Input.E: Input.F}
 EARLY_SECONDS = 0.001
 """A sum of intervals may miss the time-out by so much."""
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
+_UNANSWERED = (State.TRYING, State.PROCEEDING)
 
 MAX_UDP_REQUEST_BYTES = 1_300
 """A bigger one is cut into fragments on its way, which many firewalls drop."""
@@ -111,7 +112,7 @@ class ServerTransaction(Struct, eq=False):
     @property
     def answered(self) -> bool:
         """True if a final response was sent."""
-        return self.state not in (State.TRYING, State.PROCEEDING)
+        return self.state not in _UNANSWERED
 
 
 Transaction = ClientTransaction | ServerTransaction
@@ -191,7 +192,8 @@ class TransactionLayer:
 
     def _repeating(self, timer: Input) -> Arm:
         """Arms timer A, E or G; instead of one that would fire behind B or F, it waits for those in
-        steps of T1."""
+        steps of T1. Mostly it finds the transaction in a state that knows it no more, nor B or
+        F."""
 
         def has_ended(transaction: Transaction, now: float) -> bool:
             """True if B or F was due, and has fired."""
@@ -203,10 +205,14 @@ class TransactionLayer:
             return True
 
         def wait(transaction: Transaction, now: float) -> None:
+            if (transaction.state, timer) not in transaction.machine:
+                return
             if not has_ended(transaction, now):
                 arm_wait(transaction, now)
 
         def fire(transaction: Transaction, now: float) -> None:
+            if (transaction.state, timer) not in transaction.machine:
+                return
             if not has_ended(transaction, now):
                 self._step(transaction, timer, now)
 
@@ -351,7 +357,7 @@ class TransactionLayer:
     def is_merged(self, request: Request) -> bool:
         """True if the same request came by another path (RFC 3261 section 8.2.2.2), and wasn't
         refused there with 503: then a proxy may ask again, by another node."""
-        other = self._merged.get(_merge_key(request))
+        other = self._merged.get((request.call_id, request.from_tag, request.cseq))
         return other is not None and not (other.message or b"").startswith(b"SIP/2.0 503 ")
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
@@ -363,8 +369,9 @@ class TransactionLayer:
         if reliable:
             self._note_connection(transaction)
         if invite and request.to_tag is None:
-            transaction.merge_key = _merge_key(request)
-            self._merged[transaction.merge_key] = transaction
+            # The CSeq has the method, too.
+            transaction.merge_key = merge_key = (request.call_id, request.from_tag, request.cseq)
+            self._merged[merge_key] = transaction
         return transaction
 
     def answer(self, request: Request, flow: Flow, message: bytes, now: float) -> None:
@@ -488,10 +495,6 @@ def _failure(transaction: ClientTransaction, action: Action) -> int:
         return 408
     # 430: it may be reached by another flow (RFC 5626 section 5.3.1).
     return 503 if transaction.flow.can_reopen else 430
-
-
-def _merge_key(request: Request) -> Key:
-    return (request.call_id, request.from_tag, request.cseq.number, request.method)
 
 
 def acknowledge(invite: Request, response: Response) -> bytes:

@@ -18,6 +18,8 @@ MAX_LAYOUTS = 1_024
 """A dozen for each kind of phone; the least used is forgotten first."""
 _IN_REQUEST = (b"via", b"max-forwards", b"cseq", b"call-id", b"from", b"to")
 _IN_RESPONSE = (b"via", b"cseq", b"call-id", b"from", b"to")
+_COPIED_TO_SOME = frozenset({b"record-route", b"timestamp"})
+"""Fields that some answers copy."""
 _START = 0
 """The place of the start line among the parts of a head."""
 
@@ -34,6 +36,9 @@ class Layout(Struct, frozen=True):
     """Long names in lower case."""
     repeats: bool
     """True if a field stands several times."""
+    answers_plainly: bool
+    """True if every answer to a request copies one value each of Via, From, To, Call-ID and CSeq,
+    and nothing else (RFC 3261 section 8.2.6)."""
     of_request: Pick
     """Via, Max-Forwards, CSeq, Call-ID, From, To, the start line and, if there is one, Contact."""
     of_response: Pick
@@ -51,9 +56,10 @@ def layout_of(names: bytes) -> Layout:
         KeyError: a name isn't known, yet.
     """
     keys = tuple(map(known_name, names.split(b":")))
-    return Layout(
-        keys, len(set(keys)) < len(keys), _pick(keys, _IN_REQUEST), _pick(keys, _IN_RESPONSE)
-    )
+    repeats = len(set(keys)) < len(keys)
+    answers_plainly = not repeats and _COPIED_TO_SOME.isdisjoint(keys)
+    of_request, of_response = _pick(keys, _IN_REQUEST), _pick(keys, _IN_RESPONSE)
+    return Layout(keys, repeats, answers_plainly, of_request, of_response)
 
 
 def _pick(keys: tuple[bytes, ...], needed: tuple[bytes, ...]) -> Pick:

@@ -371,6 +371,8 @@ class Request(Message):
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
+    answers_plainly = False
+    """True if its answers are written by :data:`sip.fields.ANSWER`."""
 
     @classmethod
     def started(cls, method: str, raw_uri: bytes) -> Request:
@@ -521,15 +523,9 @@ class Request(Message):
     ) -> bytes:
         """The octets of :meth:`respond`, for a response of which nothing else is needed; `lines`
         are those of its own fields, by :func:`sip.fields.lines_of`."""
-        values = self.values
-        if (
-            not self.proven
-            or self.repeated is not None
-            or b"record-route" in values  # which only some responses copy
-            or b"timestamp" in values
-        ):
+        if not self.answers_plainly:
             return write(self._start(status, reason, to_tag), lines, body)
-        via, from_, to, call_id, cseq = _COPIED(values)
+        via, from_, to, call_id, cseq = _COPIED(self.values)
         if to_tag is not None and self.to_tag is None:
             to += b";tag=" + to_tag.encode()
         return ANSWER % (

@@ -103,6 +103,7 @@ class ProvenRequest(Request, Struct, eq=False):
     sent_by: tuple[str, int | None]
     transaction_key: tuple[object, ...]
     plain_target: str | None
+    answers_plainly: bool
     proven = True
 
 
@@ -175,6 +176,7 @@ def read_plain(data: bytes) -> Request | Response | None:
         data, body, values, repeated, method, branch, call_id, from_tag, to_tag,
         _cseq((int(number), method)), sent_by,
         (branch, sent_by, "INVITE" if method == "ACK" else method), target,
+        layout.answers_plainly,
     )  # fmt: skip
     if to_tag is None:  # these decide; within a dialog nothing reads them any more
         request.max_forwards = int(hops)

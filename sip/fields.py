@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from sip import grammar
@@ -70,6 +70,10 @@ def lines_of(fields: Sequence[Field]) -> bytes:
     if lines.count(b"\n") + lines.count(b"\r") != 2 * len(fields):
         raise ValueError("a header field can't hold CR or LF")
     return lines
+
+
+usual_lines: Callable[[Fields], bytes] = lru_cache(maxsize=256)(lines_of)
+"""The same for fields that many messages have, such as a cause or a session interval."""
 
 
 @lru_cache(maxsize=1024)  # the same for all calls by one flow

@@ -17,7 +17,7 @@ from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.dialogs import Dialogs
 from sip.errors import Glare, SipError
-from sip.fields import Fields, contact_line, lines_of
+from sip.fields import Fields, contact_line, lines_of, usual_lines
 from sip.flow import Flow
 from sip.invite import IncomingInvite, OutgoingInvite
 from sip.message import Request, Response
@@ -42,7 +42,7 @@ from sip.stack import Stack, WrittenResponse
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
 SDP = (b"Content-Type", b"application/sdp")
-_SDP_LINE = lines_of((SDP,))
+SDP_LINE = lines_of((SDP,))
 
 
 class State(Enum):
@@ -129,7 +129,8 @@ class Session(Struct, eq=False):
         else:  # our offer, which the ACK will answer
             self.local_description = body or self.local_description
         interval = self.refresher.agree(self, request, now)
-        incoming.respond(self._response(request, 200, None, body, (*extra, *interval)), now)
+        octets = self._octets(request, 200, None, body, extra, usual_lines(interval))
+        incoming.respond(WrittenResponse(200, octets, bool(body)), now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -157,15 +158,24 @@ class Session(Struct, eq=False):
         return WrittenResponse(status, octets, bool(body))
 
     def _octets(
-        self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
+        self,
+        request: Request,
+        status: int,
+        reason: str | None,
+        body: bytes,
+        extra: Fields,
+        lines: bytes = b"",
     ) -> bytes:
-        dialog, lines = self.dialog, lines_of(extra)
+        """The response with the lines given, behind those of `extra`."""
+        dialog = self.dialog
+        if extra:
+            lines = lines_of(extra) + lines
         if 100 < status < 300:
             lines += contact_line(dialog.contact)
         if status == 200:
             lines += self.stack.capability_lines
         if body:
-            lines += _SDP_LINE
+            lines += SDP_LINE
         return request.write_response(status, reason, dialog.local_tag, lines, body)
 
     def agreed(self, local: bytes, remote: bytes) -> None:
@@ -275,10 +285,11 @@ class Session(Struct, eq=False):
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
             self.respond(487, None, b"", (), now)  # a re-INVITE that the owner can no longer answer
-        if self.outgoing is not None and self.outgoing.awaits_acknowledgement:
-            self.outgoing.acknowledge(b"", now)  # its offer will never be answered
-        if self.outgoing is not None:
-            self.outgoing.expire(now)
+        outgoing = self.outgoing
+        if outgoing is not None:
+            if outgoing.awaits_acknowledgement:
+                outgoing.acknowledge(b"", now)  # its offer will never be answered
+            outgoing.expire(now)
         self.stack.send_bye(self.dialog, self.credentials, extra, now)
         self.end(now)
 

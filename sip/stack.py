@@ -17,7 +17,7 @@ from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
 from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import ParseError
-from sip.fields import Field, Fields, lines_of, write
+from sip.fields import Field, Fields, lines_of, usual_lines, write
 from sip.flow import Address, Flow
 from sip.grammar import MAGIC_COOKIE, text
 from sip.message import Request, Response
@@ -90,6 +90,9 @@ class Stack:
         self._tag_of = partial(blake2s, key=b"%016x" % randbits(64), digest_size=8)
         refusal_key = self._tag_of(b"refusal").digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
+        self._unkept = self._tag_of(b"unkept").hexdigest()[:8] + "."
+        """Begins the tag of each answer that no transaction keeps; no tag of a dialog has a dot."""
+        self._unkept_in_to = b";tag=" + self._unkept.encode("ascii")
         self.unsent: deque[tuple[bytes, Flow]] = deque()
         """Messages to write, in order, each with its flow; the endpoint takes them out."""
         self._vias: dict[Flow, bytes] = {}
@@ -136,10 +139,15 @@ class Stack:
         body: bytes = b"",
     ) -> None:
         """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
-        tag = self.tag_for(request)
+        tag = self._unkept + self.tag_for(request)
         lines = lines_of(fields) + self._server
         message = request.write_response(status, reason, tag, lines, body)
         self.unsent.append((message, flow))
+
+    def keeps_nothing_for(self, ack: bytes) -> bool:
+        """True if an ACK, as it came, is to an answer that no transaction keeps: it needs nothing
+        done."""
+        return self._unkept_in_to in ack
 
     def reply(
         self,
@@ -249,7 +257,11 @@ class Stack:
         self, dialog: Dialog, credentials: Credentials | None, extra: Fields, now: float
     ) -> None:
         """Send a BYE; its answer changes nothing any more."""
-        self.send_in_dialog(dialog, "BYE", extra, b"", credentials, now)
+        dialog.flow = flow = self.next_flow(dialog)
+        lines = usual_lines(extra) + self.agent_line
+        request = self.request(dialog, "BYE", self.via(flow), 70, lines, b"")
+        sender = None if credentials is None else _Sender(self, dialog, credentials, None)
+        self.layer.send_request(request, flow, sender, now)
 
     def next_attempt(self, dialog: Dialog, request: Request, changed: Fields) -> Request:
         """The request of a dialog again with changed fields, such as credentials."""

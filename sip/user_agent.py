@@ -32,7 +32,7 @@ from sip.plain import read_plain
 from sip.reading import RequestError, read_strictly
 from sip.referral import Referral, Stranger
 from sip.refresher import Refresher
-from sip.session import SDP, Session
+from sip.session import SDP, SDP_LINE, Session
 from sip.session_timer import SessionInterval, agree
 from sip.stack import Received, Stack
 from sip.standalone import Errand, Replied, StandaloneRequest
@@ -41,9 +41,6 @@ from sip.transaction import State
 
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
-
-
-_NOTHING = BodyPart((), b"")
 
 
 class Invitation(Struct, frozen=True):
@@ -113,8 +110,13 @@ class UserAgent:
         self.subscriptions = Subscriptions(self.stack, self._tell)
         self.counters = Counters()
         # An offer in a reliable provisional response would have to be answered in its PRACK.
-        supported = (b"Supported", b"replaces, timer")
-        self._without_offer = lines_of((*self.stack.capabilities[:2], supported))
+        without_100rel = (b"Supported", b"replaces, timer")
+        without_offer = lines_of((*self.stack.capabilities[:2], without_100rel))
+        interval: Fields = () if session_interval is None else session_interval.request_fields()
+        of_all = self.stack.agent_line + lines_of(interval)
+        self._with_offer = self.stack.capability_lines + of_all
+        self._without_offer = without_offer + of_all
+        """The lines of all INVITEs of ours but re-INVITEs."""
 
     # The contract
 
@@ -123,6 +125,8 @@ class UserAgent:
 
         With `retry_after` seconds we are too busy for anything that isn't under way already.
         """
+        if data.startswith(b"ACK ") and self.stack.keeps_nothing_for(data):
+            return
         message = None
         try:
             message = read_plain(data) or read_strictly(data)
@@ -334,15 +338,16 @@ class UserAgent:
             follows_private=invitation.follows_private,
         )
         session = self._session(dialog, invitation.trusts)
-        capabilities = stack.capability_lines if offer else self._without_offer
-        interval: Fields = ()
-        if stack.session_interval is not None:
-            interval = stack.session_interval.request_fields()
-        content = self._content(offer, invitation.parts)
-        lines = contact_line(dialog.contact) + capabilities + stack.agent_line
-        lines += lines_of((*interval, *invitation.extra, *content.fields))
+        body, extra = offer, invitation.extra
+        lines = contact_line(dialog.contact) + (self._with_offer if offer else self._without_offer)
+        if invitation.parts:
+            content = self._content(offer, invitation.parts)
+            body, extra = content.body, (*extra, *content.fields)
+        elif offer:
+            lines += SDP_LINE
+        lines += lines_of(extra)
         via, hops = stack.via(invitation.flow), invitation.max_forwards
-        request = stack.request(dialog, "INVITE", via, hops, lines, content.body)
+        request = stack.request(dialog, "INVITE", via, hops, lines, body)
         session.send_invite(request, offer, now, invitation.credentials)
         return session
 
@@ -353,8 +358,6 @@ class UserAgent:
 
     def _content(self, offer: bytes, parts: tuple[BodyPart, ...]) -> BodyPart:
         """The body of an INVITE with its Content-Type: the offer, and what goes along with it."""
-        if not parts:
-            return BodyPart((SDP,), offer) if offer else _NOTHING
         boundary = self.stack.token().encode("ascii")
         described = [BodyPart((SDP,), offer), *parts] if offer else [*parts]
         kind = b"multipart/mixed;boundary=" + boundary

@@ -251,6 +251,20 @@ def test_a_refusal_keeps_nothing_and_repeats_itself_exactly(door):
     assert other.to_tag != parse_message(answers.pop()).to_tag
 
 
+def test_the_ack_to_an_answer_that_nothing_keeps_is_not_even_read(door):
+    invite = raw(request("INVITE"))
+    door.agent.receive(invite, Flow("udp", BOB, STRANGER), door.talk.now)
+    (event,) = door.agent.events()
+    door.agent.stack.answer(event.request, event.flow, 401)
+    ((refusal, _),) = door.agent.to_send()
+    to = b"\r\nTo: %s\r\n" % parse_message(refusal).get(b"to")
+    unreadable = b"ACK sip:bob SIP/2.0" + to + b"\xff\r\n\r\n"
+    door.knock(unreadable)
+    assert door.agent.counters.malformed == 0
+    door.knock(unreadable.replace(b";tag=", b";tag=a"))
+    assert door.agent.counters.malformed == 1
+
+
 def test_another_instance_gives_other_tags():
     data = request("INVITE", Require=b"x")
     talk = Conversation()

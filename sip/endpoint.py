@@ -17,7 +17,7 @@ from sip.edges import Edges
 from sip.events import Event
 from sip.flow import SECURE, Address, Flow
 from sip.guard import LIMITED, Guard
-from sip.intake import Fate, Intake
+from sip.intake import Intake
 from sip.precedence import Glance, KnowsNonce, Precedence
 from sip.refusal import Refused
 from sip.transport.connections import Connections
@@ -239,10 +239,7 @@ class Endpoint:
             self._turn_end = now + TURN_SECONDS
             self._end_soon()
         if now >= self._turn_end or self.intake.size:
-            fate = self.intake.fate(data, now)
-            if fate is Fate.WAIT:
-                self.intake.put(data, flow, now, host)
-            elif fate is Fate.REFUSE:
+            if not self.intake.put(data, flow, now, host):
                 self._refuse(data, flow)
         elif self.pressure.lag_seconds > self._busy_seconds:
             precedence = self.intake.precedence(data, host)

@@ -8,12 +8,11 @@ spend its time on requests whose senders still wait (RFC 6357 section 4, RFC 539
   (RFC 3261 section 17.1).
 * While messages of a class are late, its newest is served first: it can still be answered before
   its sender retransmits it, which the oldest can't.
-* While the class of registrations is late, no more of those that would have to be challenged
-  first are admitted than were served lately; the others are shed as they arrive.
 * A message that has waited for longer than `patience_seconds` (less than timer A's and E's first
-  interval) is rejected with 503. Rejections may take a small part of the time only; messages beyond
-  that are dropped unread, and their retransmissions are queued behind all others. So a sender
-  learns soon that it must try elsewhere, or at least delays no other message.
+  interval) is rejected with 503. From then on, its class has a limited number of places, and what
+  finds none is rejected as it arrives (:mod:`sip.shedding`). Rejections may take a part of the time
+  only; messages beyond that are dropped unread, and their retransmissions are queued behind all
+  others. So a sender learns soon that it must try elsewhere, or at least delays no other message.
 
 Pure: `now` is monotonic, in seconds.
 """
@@ -22,10 +21,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 
 from sip.flow import Flow
 from sip.precedence import Glance, Precedence
+from sip.shedding import Shedding
 from sip.transaction import T2
 
 MAX_WAITING = 20_000
@@ -34,35 +33,30 @@ FAIR_SHARE = 8
 """One message in this many is from the class that has waited longest, so that a flood of one class
 can't starve another."""
 REFUSALS_PER_SECOND = 7_000.0
-"""At some ten microseconds each they take a fourteenth of the time."""
+"""At some thirty microseconds each, with the ACK that follows, they take a fifth of the time."""
 MAX_REFUSALS_PER_MESSAGE = 2.0
 """Rejections for each message that is served. Time that other processes took must not count as
 ours."""
+CREDIT_SECONDS = 0.005
+"""The least time between two credits for rejections: calls go on between the messages."""
 READS_PER_SERVED = 8
 LEAST_READS = 64
-LEAST_QUOTA = 4
-"""Messages let in a turn while late, even if fewer were served in the last."""
 REFUSAL_SECONDS = 0.1
 """The time that an overdue message waits for its 503: with the patience it makes T1, when it is
 retransmitted."""
-MAX_REFUSAL_CREDIT = 100.0
+MAX_REFUSAL_CREDIT = 500.0
 LATE_SHARE = 0.25
 """A share of the patience; a class whose oldest message has waited longer is late."""
+SHED_SHARE = 0.5
+"""A share of the patience; a class whose oldest message has waited longer has no places for all."""
 MARKS = 1 << 23
 """Octets of a Bloom filter of what was dropped unread, two for each message: of a quarter of a
 million, one new message in 300 is taken for a repeated one, and served after the others."""
 MARK_SECONDS = 16.0
 """A mark counts for one to two times as long: senders give up after 32 s (timers B and F)."""
 
+_SHEDDABLE = (Precedence.CALL, Precedence.OTHER)
 _REFUSABLE = (Precedence.REPEATED, Precedence.OTHER, Precedence.CALL, Precedence.BEGUN)
-
-
-class Fate(Enum):
-    """The decision about a message that has just arrived."""
-
-    WAIT = "wait"
-    REFUSE = "refuse"
-    DROP = "drop"
 
 
 @dataclass(slots=True, eq=False)
@@ -98,14 +92,17 @@ class Intake:
         self._marks = bytearray()  # eight megabytes from the first dropped message on
         self._marking = 1
         self._mark_until = 0.0
-        self._is_shedding = False
-        self._quota = 0
+        self._shedding: dict[Precedence, Shedding] = {}
+        """The classes of which more comes than can be served."""
         self.size = 0
         """The number of messages that wait; an attribute, since every datagram asks."""
         self._octets = 0
         self._served = 0
         self._served_before = 0
+        self._served_of = [0] * len(Precedence)
         self._refusals = MAX_REFUSAL_CREDIT
+        self._credited = 0
+        """The number of messages served until the last credit."""
         self._credited_at = 0.0
         self.dropped = 0
         """Messages that were dropped unread for want of time or room."""
@@ -123,29 +120,11 @@ class Intake:
     def begin_turn(self, now: float) -> int | None:
         """Note that sockets are about to be read again. Returns the most messages to read while
         messages are late, in proportion to those served since; None while they aren't late."""
-        if self._refusals < MAX_REFUSAL_CREDIT:
-            self._credit(now)
         served, self._served_before = self._served - self._served_before, self._served
-        self._quota = max(LEAST_QUOTA, served)
-        self._is_shedding = self.size > 0 and any(
+        is_late = self.size > 0 and any(
             queue and self._is_late(queue, now) for queue in self._queues[:-1]
         )
-        return max(LEAST_READS, READS_PER_SERVED * served) if self._is_shedding else None
-
-    def fate(self, data: bytes, now: float) -> Fate:
-        """Decide about a message by its cheapest features."""
-        if not (
-            self._is_shedding and data.startswith(b"REGISTER ") and b"uthorization" not in data
-        ):
-            return Fate.WAIT
-        if self._quota > 0 and not self._is_repeated(data):
-            self._quota -= 1
-            return Fate.WAIT
-        if self._refusals >= 1.0:
-            self._refusals -= 1.0
-            return Fate.REFUSE
-        self._forget_unread(data, Precedence.OTHER, now)
-        return Fate.DROP
+        return max(LEAST_READS, READS_PER_SERVED * served) if is_late else None
 
     def _is_late(self, queue: deque[Waiting], now: float) -> bool:
         return now - queue[0].since > LATE_SHARE * self._patience
@@ -164,30 +143,48 @@ class Intake:
         mark = self._marks[seal % MARKS] if self._marks else 0
         return mark != 0 and self._marking - mark in (0, 1, -254)
 
-    def put(self, data: bytes, flow: Flow, now: float, source: str = "") -> None:
-        """Queue a message of the host `source`.
+    def put(self, data: bytes, flow: Flow, now: float, source: str = "") -> bool:
+        """Queue a message of the host `source`; False if it must be rejected at once instead.
 
         Without room the oldest of the least important messages is dropped.
         """
         if self._copies.get(data) == flow:
             self.repeated += 1
-            return
+            return True
         precedence = self.precedence(data, source)
+        if self._shedding and not self._has_place(precedence, now):
+            if self._refusals >= 1.0:
+                self._refusals -= 1.0
+                return False
+            if not flow.reliable:  # whose sender won't repeat it
+                self._forget_unread(data, precedence, now)
+                return True
         while self.size >= self._limit or self._octets + len(data) > MAX_WAITING_BYTES:
             least = next(queue for queue in reversed(self._queues) if queue)
             if least[0].precedence < precedence:
                 self._forget_unread(data, precedence, now)
-                return
+                return True
             self._drop(least, now)
         self._copies[data] = flow
         self._queues[precedence].append(Waiting(data, flow, now, precedence))
         self.size += 1
         self._octets += len(data)
+        return True
+
+    def _has_place(self, precedence: Precedence, now: float) -> bool:
+        """True for a message that may wait, though more comes than can be served."""
+        if precedence is Precedence.REPEATED:
+            return False  # its class had no time for it before
+        shedding = self._shedding.get(precedence)
+        return shedding is None or shedding.has_place(len(self._queues[precedence]), now)
 
     def take(self, now: float) -> Waiting | None:
         """The next message to serve or, if it is marked so, to reject; None if the queue is
         empty."""
-        self._credit(now)
+        if now - self._credited_at >= CREDIT_SECONDS:
+            self._credit(now)
+            if self._shedding or self.size:
+                self._review(now)
         if not self.size:
             return None  # as nearly always
         refused = self._overdue(now)
@@ -200,14 +197,31 @@ class Intake:
         if self._served % FAIR_SHARE == 0:
             # Never of REPEATED: its messages were dropped once already.
             queue = min(filter(None, self._queues[:-1]), key=_oldest, default=queue)
-        newest_first = queue[0].precedence > Precedence.EMERGENCY and self._is_late(queue, now)
+        precedence = queue[0].precedence
+        self._served_of[precedence] += 1
+        newest_first = precedence > Precedence.EMERGENCY and self._is_late(queue, now)
         return self._remove(queue.pop() if newest_first else queue.popleft())
 
     def _credit(self, now: float) -> None:
-        elapsed = now - self._credited_at
-        earned = min(elapsed * REFUSALS_PER_SECOND, MAX_REFUSALS_PER_MESSAGE)
+        """Allow rejections for the messages that were served since the last time."""
+        served, elapsed = self._served - self._credited, now - self._credited_at
+        earned = min(elapsed * REFUSALS_PER_SECOND, served * MAX_REFUSALS_PER_MESSAGE)
         self._refusals = min(MAX_REFUSAL_CREDIT, self._refusals + earned)
-        self._credited_at = now
+        self._credited, self._credited_at = self._served, now
+
+    def _review(self, now: float) -> None:
+        """Measure what is served of the classes that are shed, begin with those that are late, and
+        end with what is over."""
+        for precedence in _SHEDDABLE:
+            queue, served = self._queues[precedence], self._served_of[precedence]
+            shedding = self._shedding.get(precedence)
+            if shedding is None:
+                if queue and now - queue[0].since > SHED_SHARE * self._patience:
+                    self._shedding[precedence] = Shedding(len(queue), served, now)
+            elif shedding.is_over(now):
+                del self._shedding[precedence]
+            else:
+                shedding.measure(served, not queue, now)
 
     def _next_queue(self) -> deque[Waiting] | None:
         for queue in self._queues:

@@ -26,6 +26,10 @@ MAX_BATCH = 500
 TOLD_AT_ONCE = 16
 """Answers of a batch that are told before everything else of the event loop has its turn."""
 
+TOLD_SHARE = 4
+"""At least one in so many answers that wait is told in a turn: under overload turns are long, and
+calls must not wait here, where nothing sees that they do."""
+
 PATIENCE_SECONDS = 0.01
 """The longest that a command waits for company where no party waits for its answer."""
 
@@ -224,7 +228,8 @@ class GroupCommit:
         """Tell some of what is written. The rest is told when those have gone on and the sockets
         have had their turn: woken all at once, the calls of a batch would wait for each other."""
         untold = self._untold
-        some = [untold.popleft() for _ in range(min(TOLD_AT_ONCE, len(untold)))]
+        count = max(TOLD_AT_ONCE, len(untold) // TOLD_SHARE)
+        some = [untold.popleft() for _ in range(min(count, len(untold)))]
         if untold:
             self._loop.call_soon(self._tell_some)
         self._tell(some)

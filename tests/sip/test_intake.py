@@ -4,7 +4,7 @@ import pytest
 
 from sip.digest import Algorithm, Nonces
 from sip.flow import Flow
-from sip.intake import MAX_WAITING_BYTES, Fate, Intake
+from sip.intake import MAX_REFUSAL_CREDIT, MAX_WAITING_BYTES, Intake
 from sip.precedence import Glance, Precedence
 
 FLOW = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060))
@@ -137,14 +137,15 @@ def test_what_waited_longer_than_the_patience_is_refused_and_later_dropped():
     queue = intake(patience_seconds=0.4)
     for data in numbered(1000):
         queue.put(data, FLOW, 1.0)
-    taken = [queue.take(1.45) for _ in range(101)]
-    assert [waiting.refused for waiting in taken] == [True] * 100 + [False]
+    credit = int(MAX_REFUSAL_CREDIT)
+    taken = [queue.take(1.45) for _ in range(credit + 1)]
+    assert [waiting.refused for waiting in taken] == [True] * credit + [False]
     assert [queue.take(1.46).refused for _ in range(3)] == [True, True, False]  # two are earned
     assert queue.dropped == 0
     queue.put(BYE, FLOW, 1.60)
     assert [queue.take(1.60).refused for _ in range(2)] == [True, True]
     assert queue.take(1.60).data == BYE
-    assert queue.dropped == 1000 - 101 - 3 - 2
+    assert queue.dropped == 1000 - (credit + 1) - 3 - 2
 
 
 def test_a_stream_has_every_request_answered():
@@ -184,18 +185,42 @@ def test_a_message_that_was_dropped_is_forgotten_when_its_sender_has_given_up():
     assert queue.precedence(dropped[3], "192.0.2.9") is Precedence.REPEATED
 
 
-def test_while_late_registrations_are_shed_as_they_come():
+def test_a_class_that_is_late_has_no_place_for_more_than_wait_already():
     queue = intake(patience_seconds=0.4)
-    new = numbered(160, b"REGISTER sip:a SIP/2.0")
-    queue.put(OPTIONS, FLOW, 1.0)
-    assert queue.begin_turn(1.05) is None
-    assert queue.fate(new[0], 1.05) is Fate.WAIT
-    assert queue.begin_turn(1.2) == 64
-    fates = [queue.fate(data, 1.2) for data in new]
-    assert fates == [Fate.WAIT] * 4 + [Fate.REFUSE] * 100 + [Fate.DROP] * 56
-    assert [queue.fate(data, 1.2) for data in (REFRESH, BYE, INVITE, EMERGENCY)] == [Fate.WAIT] * 4
-    drain(queue)
-    assert queue.begin_turn(1.2) is None
+    registers = numbered(1000, b"REGISTER sip:a SIP/2.0")
+    for data in registers[:20]:
+        assert queue.put(data, FLOW, 1.0)
+    queue.take(1.19)
+    assert queue.put(registers[20], FLOW, 1.19)
+    queue.take(1.21)
+    kept = [queue.put(data, FLOW, 1.21) for data in registers[21:]]
+    credit = int(MAX_REFUSAL_CREDIT)
+    assert kept[:2] == [True, False]  # in the place of the one that was taken
+    assert kept.count(False) == credit
+    assert queue.dropped == len(kept) - 1 - credit  # beyond that they are dropped unread
+    others = (REFRESH, BYE, INVITE, EMERGENCY)
+    assert all(queue.put(data, FLOW, 1.21) for data in others)
+    assert len(queue) == 20 + len(others)
+    for _ in others:
+        queue.take(1.22)
+    assert not queue.put(registers[-1], FLOW, 1.22)  # what was dropped has no place either
+    stream = FLOW._replace(transport="tcp")
+    newer = numbered(credit + 20, b"REGISTER sip:b SIP/2.0")
+    for data in newer:
+        queue.put(data, stream, 1.23)
+    assert queue.dropped == len(kept) - 1 - credit  # nobody repeats what came by a stream
+
+
+def test_a_class_that_is_late_no_longer_has_places_for_all():
+    queue = intake(patience_seconds=0.4)
+    for data in numbered(20):
+        queue.put(data, FLOW, 1.0)
+    drain(queue, now=1.3)
+    assert all(queue.put(data, FLOW, 1.4) for data in numbered(20))
+    assert not queue.put(OPTIONS, FLOW, 1.4)
+    drain(queue, now=1.4)
+    drain(queue, now=2.5)
+    assert all(queue.put(data, FLOW, 2.6) for data in numbered(100))
 
 
 def test_a_full_queue_drops_the_oldest_of_the_least_important():

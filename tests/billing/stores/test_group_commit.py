@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from billing.facts.authorization import ProveAlive
 from billing.stores.group_commit import (
     MAX_SPACING_SECONDS,
@@ -49,23 +51,27 @@ def test_answers_come_in_the_order_of_the_commands_over_all_batches():
     assert len(batches) > 1
 
 
-def test_a_batch_is_told_in_slices_between_which_the_loop_turns():
-    """Of 40 answers 16 are told at once; whatever else is ready has its turn, then 16 more."""
+@pytest.mark.parametrize(
+    ("count", "expected"), [(40, [16, 32, 40]), (200, [50, 87, 115, 136, 152, 168, 184, 200])]
+)
+def test_a_batch_is_told_in_slices_between_which_the_loop_turns(count, expected):
+    """Of 40 answers 16 are told at once; whatever else is ready has its turn, then 16 more. Of
+    many, a quarter."""
 
     async def run() -> list[int]:
         loop = asyncio.get_running_loop()
         money = GroupCommit(
             lambda commands: [command.calls for command in commands], loop, run_in_thread=False
         )
-        futures = [money.submit(command(number)) for number in range(40)]
+        futures = [money.submit(command(number)) for number in range(count)]
         done: list[int] = []
-        while not done or done[-1] < 40:
+        while not done or done[-1] < count:
             await asyncio.sleep(0)
             done.append(sum(future.done() for future in futures))
         await money.close()
-        return sorted({count for count in done if count})
+        return sorted({number for number in done if number})
 
-    assert asyncio.run(run()) == [16, 32, 40]
+    assert asyncio.run(run()) == expected
 
 
 def test_a_failing_listener_keeps_no_answer_back():

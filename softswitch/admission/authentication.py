@@ -148,6 +148,18 @@ class Authenticator:
         login = request.from_uri.user or ""
         return self._challenges(login, 401, now, (flow.beyond or flow.remote)[0])
 
+    def caller_challenge(
+        self, request: Request, flow: Flow, now: float
+    ) -> tuple[int, Fields] | None:
+        """The status and challenge for an INVITE without any credentials; None: a trunk sends it.
+        As :meth:`caller`, which would raise it through all its callers."""
+        trunk = self.trunk(flow)
+        if trunk is not None and not self._claims_line(request):
+            return None
+        status, login = self._invite_status, request.from_uri.user or ""
+        source = (flow.beyond or flow.remote)[0]
+        return status, self._challenges(login, status, now, source)
+
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """The line that sends a SUBSCRIBE; trunks may not subscribe.
 
@@ -175,8 +187,6 @@ class Authenticator:
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; a phone may send others for other realms as well."""
         values = request.values
-        if b"authorization" not in values and b"proxy-authorization" not in values:
-            return None  # as of each first request
         for name in _CREDENTIALS:
             if name not in values:
                 continue

@@ -170,9 +170,16 @@ class Reception:
         self._refuse_while_draining()
         if self.hands_over(received):
             return
-        caller = self._caller(received, now)
         request = received.request
-        replaces, join = request.values.get(b"replaces"), request.values.get(b"join")
+        values = request.values
+        if b"authorization" not in values and b"proxy-authorization" not in values:
+            challenge = self.authenticator.caller_challenge(request, received.flow, now)
+            if challenge is not None:
+                stack = self.context.signalling.agent.stack
+                stack.answer(request, received.flow, *challenge)
+                return
+        caller = self._caller(received, now)
+        replaces, join = values.get(b"replaces"), values.get(b"join")
         service = self.context.admission.stages.answering(request.uri.user or "")
         if service == FOCUS:
             self._to_focus(received, caller, join or replaces, now)
@@ -214,8 +221,9 @@ class Reception:
         self, caller: Caller, request: Request, session: Session, service: str | None
     ) -> None:
         call = self._call(caller, request, session, service)
-        session.report_to(call.legs)
-        call.legs.joined(session)
+        legs = call.legs
+        session.report_to(legs)
+        legs.joined(session)
         self.calls.begin(call)
 
     def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
@@ -227,8 +235,9 @@ class Reception:
         else:
             owner = caller.trunk
             pinned, follows_private = owner.contact == "source", owner.contact == "contact"
-        trusts = partial(self.context.dialer.trusts, owner)
-        return self.context.signalling.agent.open_session(
+        context = self.context
+        trusts = partial(context.dialer.trusts, owner)
+        return context.signalling.agent.open_session(
             received, now, pinned=pinned, follows_private=follows_private, trusts=trusts
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from billing.facts.calendar import Term
 
@@ -11,6 +12,8 @@ ON_NET_SCOPE = "on_net"
 """In a scope: calls between our own lines."""
 EVERYWHERE = "all"
 """In a scope: every destination."""
+CACHED_NUMBERS = 4096
+"""The numbers whose destination sets are remembered; half a megabyte at most."""
 
 ACTIVE = "active"
 GRACE = "grace"
@@ -117,9 +120,11 @@ class Destinations:
             for prefix in prefixes:
                 self._marks.setdefault(prefix.removeprefix("!"), {})[name] = prefix[:1] != "!"
         self._lengths = sorted({len(prefix) for prefix in self._marks})
+        self.of = lru_cache(maxsize=CACHED_NUMBERS)(self._of)
+        """The sets that hold a number (digits without "+"); the longest prefix decides. A call asks
+        up to three times."""
 
-    def of(self, number: str) -> frozenset[str]:
-        """The sets that hold a number (digits without "+"); the longest prefix decides."""
+    def _of(self, number: str) -> frozenset[str]:
         found: dict[str, bool] = {}
         for length in self._lengths:
             if length <= len(number):

@@ -188,7 +188,7 @@ class NumberPlan:
         self.type_of = lru_cache(maxsize=CACHED_NUMBERS)(self._type_of)
         """The CDR type of a number as seen from this plan's country. Emergency numbers and codes
         are special, as are free-phone and premium numbers."""
-        self._read_international = lru_cache(maxsize=CACHED_NUMBERS)(self._international)
+        self._read_plus = lru_cache(maxsize=CACHED_NUMBERS)(self._read)
 
     @property
     def emergency_number(self) -> str:
@@ -201,6 +201,11 @@ class NumberPlan:
 
         `is_line` returns True for the E.164 number of one of the switch's own lines. Raises
         NumberError: 484 when digits are missing, 404 when it is no number."""
+        if dialled[:1] == "+":  # read alike whatever lines there are
+            return self._read_plus(dialled)
+        return self._read(dialled, is_line)
+
+    def _read(self, dialled: str, is_line: Callable[[str], bool] = _never) -> Dialled:
         if dialled in self._emergency:
             return Dialled("emergency", dialled)
         if dialled in self._codes:
@@ -215,7 +220,7 @@ class NumberPlan:
             if digits in self._emergency:
                 return Dialled("emergency", digits)
         if digits[0] == "+":
-            return self._read_international(digits[1:])
+            return self._international(digits[1:])
         if is_line("+" + digits):
             return Dialled("e164", "+" + digits)
         return Dialled("e164", self._without_plus(digits))

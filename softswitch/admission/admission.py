@@ -205,7 +205,9 @@ class Stages:
             why_busy=why_busy,
         )
         if isinstance(caller, LineCaller):
-            self._limit(caller.line, destination)
+            calling = caller.line
+            if calling.max_calls is not None or calling.services.bars:  # as hardly any line
+                self._limit(calling, destination)
         return destination
 
     def _limit(self, line: Line, destination: Route) -> None:

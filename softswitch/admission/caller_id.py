@@ -109,7 +109,7 @@ def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRout
 
 def identity_of(line: Line) -> Identity:
     """The identity of a called line, shown to a party that is joined with it later."""
-    shown = None if line.services.is_on("withhold_number") else line.number
+    shown = None if line.services.withholds_number else line.number
     return Identity(shown, line.display_name, line.number)
 
 
@@ -163,7 +163,7 @@ def _why_withheld(line: Line, request: Request, withheld: bool | None) -> str | 
         return "withheld for this call" if withheld else None
     if _withheld(request):
         return "the phone withholds it"
-    if line.services.is_on("withhold_number"):
+    if line.services.withholds_number:
         return "withhold_number is on for the line"
     return None
 

@@ -93,12 +93,14 @@ class Setting:
 class Supplementary:
     """All services of one line; an immutable mapping, with methods for admission and calls."""
 
-    __slots__ = ("_settings", "bars")
+    __slots__ = ("_settings", "bars", "withholds_number")
 
     def __init__(self, settings: Mapping[str, Setting] = MappingProxyType({})) -> None:
         self._settings = {name: settings[name] for name in KINDS if name in settings}
         self.bars = tuple(name for name in BARS if self.is_on(name))
         """The barrings that are on: hardly any line has one, so few calls need their type."""
+        self.withholds_number = self.is_on("withhold_number")
+        """The line's calls are anonymous; each of them asks."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Supplementary) and self._settings == other._settings

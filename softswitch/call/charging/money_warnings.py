@@ -54,28 +54,25 @@ class MoneyWarnings(Struct, eq=False):
 
     def due_at(self, meter: Meter) -> float:
         """The loop's time of the next warning of a payer, or of the reservation before it."""
-        end = NEVER if meter.extending else meter.ends_at()
-        if end == NEVER:
+        end, answered_at = NEVER if meter.extending else meter.ends_at(), meter.answered_at
+        if end == NEVER or answered_at is None:
             return NEVER
-        for seconds in self._seconds:
-            if self._is_ahead(seconds, meter, end):
+        talk_seconds, nothing_given = end - answered_at, not self._given
+        for seconds in self._seconds:  # the longest that the call is long enough for
+            if seconds < talk_seconds and (nothing_given or self._is_news(seconds, meter, end)):
                 break
         else:
             return NEVER
         due_at = end - seconds
-        asked = self._asked.get(meter.key) if self._asked else None
-        if asked is None:
+        if not self._asked or (asked := self._asked.get(meter.key)) is None:
             return due_at  # as nearly always
         asked_at, paid = asked
         got_nothing = paid == meter.paid_seconds and not meter.wants_balance
         return max(due_at, asked_at + ASK_AGAIN_SECONDS) if got_nothing else due_at
 
-    def _is_ahead(self, seconds: int, meter: Meter, end: float) -> bool:
-        """True for a warning that this end of the money has not had, and for which the call is long
-        enough."""
-        answered_at, given = meter.answered_at, self._given
-        if answered_at is None or seconds >= end - answered_at:
-            return False
+    def _is_news(self, seconds: int, meter: Meter, end: float) -> bool:
+        """True for a warning that this end of the money has not had."""
+        given = self._given
         return not given or abs(end - given.get((meter.key, seconds), 0.0)) > SAME_END_SECONDS
 
     def _warn(self, meter: Meter, now: float) -> None:
@@ -83,11 +80,14 @@ class MoneyWarnings(Struct, eq=False):
             self._asked[meter.key] = now, meter.paid_seconds
             meter.extend()
             return
-        end = meter.ends_at()
+        end, answered_at = meter.ends_at(), meter.answered_at
+        assert answered_at is not None
         due = [
             seconds
             for seconds in self._seconds
-            if now >= end - seconds and self._is_ahead(seconds, meter, end)
+            if now >= end - seconds
+            and seconds < end - answered_at
+            and self._is_news(seconds, meter, end)
         ]
         for seconds in due:
             self._given[meter.key, seconds] = end

@@ -48,6 +48,7 @@ from softswitch.call.mailbox import Mailbox
 from softswitch.call.media.call_relay import CallRelay
 from softswitch.call.media.early_media import EarlyMedia
 from softswitch.call.media.hold_music import HoldMusic
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
 from softswitch.call.media.worker_move import WorkerMove
 from softswitch.call.parallel_calls import check_parallel, is_parallel
@@ -400,7 +401,8 @@ class Call:
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins. It is stored on disk before the caller receives the 200."""
-        media, heard = self.media, winner.description
+        legs, heard = self.legs, winner.description
+        media = legs.media
         await self._take(winner, media)
         self.ringing = None  # all other legs have ended; a call that talks keeps none of this
         early_media = self.early_media
@@ -413,17 +415,19 @@ class Call:
             offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
         )
         if winner.picked_up:
-            pick_up.answer(self.legs, established.renegotiation, offer, winner.session)
-        self.legs.follow_recording()
-        self.legs.follow_keys()
-        self.legs.drain()
+            pick_up.answer(legs, established.renegotiation, offer, winner.session)
+        legs.follow_recording()
+        legs.follow_keys()
+        legs.drain()
         compact(self.request)
 
     async def _take(self, winner: Winner, media: CallMedia) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""
         legs, session = self.legs, winner.session
         self.parties.answer(session, winner.line)
-        media.join("b", legs.security.secure(session, winner.line))
+        if winner.picked_up:
+            legs.secure(session, winner.line)
+        media.join("b", LegSecurity.of(session))
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.clock.wall_ms()
@@ -481,21 +485,24 @@ class Call:
 
     async def _close(self, end: Ending) -> None:
         """Release everything that the call holds, in whatever state the call was."""
-        self.legs.closing = True
+        legs, context = self.legs, self.context
+        legs.closing = True
         self._return_what_came_late()
         now = ended_at = self.now()
-        ended_wall = self.context.clock.wall_ms()
+        ended_wall = context.clock.wall_ms()
         if end.at is not None and end.at < now:
             ended_at = end.at
             ended_wall -= round((now - ended_at) * 1000)
         self._hang_up(end, now)
-        self.legs.drain()
-        figures = await self.relay.close()
+        legs.drain()
+        relay = self.relay
+        figures = await relay.close()
+        codec = None if relay.media is None else relay.media.codec
         try:
-            await self.payers.settle(end, ended_at, ended_wall, figures, self.codec)
+            await self.payers.settle(end, ended_at, ended_wall, figures, codec)
         finally:
-            self.context.news.ended(self, end)
-            self.legs.let_go()
+            context.news.ended(self, end)
+            legs.let_go()
             self._established = None  # it refers back here
 
     def _hang_up(self, end: Ending, now: float) -> None:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from sip import stored_dialog
 
 if TYPE_CHECKING:
-    from softswitch.call.legs import Legs
+    from softswitch.call.legs import Legs, StoredDialogs
 
 
 def encoded(legs: Legs) -> bytes:
     """The dialogs as they stand, to be stored now."""
-    mark, kept = [], []
+    mark: StoredDialogs = ()
+    kept = []
     for leg in legs.parties.legs:
         dialog = leg.dialog
-        mark.append((dialog, dialog.remote_target, dialog.flow))
+        mark += ((dialog, dialog.remote_target, dialog.flow),)
         kept.append(stored_dialog.stored(dialog, leg.credentials is not None))
-    legs.stored_dialogs = tuple(mark)
+    legs.stored_dialogs = mark
     return stored_dialog.encode(kept)
 
 

@@ -200,7 +200,9 @@ class Legs(Struct, eq=False):
     def follow_keys(self) -> None:
         """Detect keys for legs that take them in INFO, as hardly any does. Called after the answer,
         and when a side has another leg or the abilities of its leg have changed."""
-        if self.info_keys is not None or self.media.may_send_info:
+        media = self.relay.media
+        assert media is not None
+        if self.info_keys is not None or media.may_send_info:
             self.keys_in_info().follow()
 
     def keys_in_info(self) -> InfoKeys:

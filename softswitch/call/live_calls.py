@@ -39,11 +39,12 @@ class LiveCalls:
         call = self.by_id.get(call_id)
         if call is None:
             return
+        parties, account = call.parties, record.account
         for line_id in record.line_ids:
-            call.parties.add_line(line_id)
+            parties.add_line(line_id)
         self.changed(call)
-        if record.account is not None:
-            self._of_account.setdefault(record.account, {})[call_id] = call
+        if account is not None:
+            self._of_account.setdefault(account, {})[call_id] = call
 
     def changed(self, call: Call) -> None:
         """The state of the call has changed, or more lines take part in it than before."""
@@ -62,14 +63,16 @@ class LiveCalls:
         self._left(line.id, call)
 
     def ended(self, call: Call) -> None:
-        self.by_id.pop(call.id, None)
+        call_id, of_account = call.id, self._of_account
+        self.by_id.pop(call_id, None)
         for line_id in call.parties.line_ids:
             self._left(line_id, call)
         for record in call.payers.records:
-            if record.account is not None and (paid := self._of_account.get(record.account)):
-                paid.pop(call.id, None)
+            account = record.account
+            if account is not None and (paid := of_account.get(account)):
+                paid.pop(call_id, None)
                 if not paid:
-                    del self._of_account[record.account]
+                    del of_account[account]
 
     def _left(self, line_id: int, call: Call) -> None:
         calls = self._of_line.get(line_id)

@@ -224,9 +224,13 @@ class SettlementDesk:
         self.waiting = 0
         """The number of calls that wait for a database that is out of order."""
 
-    async def settle(self, cdr: Cdr, *, opened: bool) -> Cdr:
-        """Rate and record a call. Retried until it succeeds, since no CDR may be lost."""
-        command = CloseCall(cdr.key, cdr, self._tolerance_ms) if opened else WriteCdr(cdr)
+    async def settle(self, cdr: Cdr, key: str | None) -> Cdr:
+        """Rate and record a call. Retried until it succeeds, since no CDR may be lost.
+
+        Args:
+            key: of the leg's reservation; None: it has none.
+        """
+        command = WriteCdr(cdr) if key is None else CloseCall(key, cdr, self._tolerance_ms)
         try:
             settlement: Settlement = await self._money.submit(
                 command, within_seconds=PATIENCE_SECONDS

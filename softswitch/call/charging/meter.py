@@ -114,9 +114,10 @@ class Meter(Struct, eq=False):
 
     async def answer(self, answered_at: float, wall: int, dialogs: bytes | None = None) -> None:
         """Note the answer. It is on disk before the caller receives the 200."""
-        record, priced = self.record, self.priced
-        cost = priced.cost_of(record.trunk) if priced.costs else None
-        command = AnswerCall(record.key, wall, record.trunk, cost, record.answered_by, dialogs)
+        record, priced, trunk = self.record, self._priced, self.record.trunk
+        assert priced is not None
+        cost = priced.cost_of(trunk) if priced.costs else None
+        command = AnswerCall(record.key, wall, trunk, cost, record.answered_by, dialogs)
         authorization = await self._charging.money.submit(
             command, within_seconds=ANSWER_PATIENCE_SECONDS
         )
@@ -220,8 +221,9 @@ class Meter(Struct, eq=False):
         """Rate the leg and write its CDR."""
         charging, record, answered_at = self._charging, self.record, self.answered_at
         talk_ms = 0 if answered_at is None else max(0, round((ended_at - answered_at) * 1000))
-        charging.money.holders.pop(record.key, None)
+        key = record.key
+        charging.money.holders.pop(key, None)
         if charging.short and self._priced is not None:
             charging.short.forget(self._priced.account_id, self)
         cdr = record.cdr(end, ended_wall, talk_ms, figures, codec)
-        return charging.desk.settle(cdr, opened=self._opened)
+        return charging.desk.settle(cdr, key if self._opened else None)

@@ -149,7 +149,7 @@ class Payers(Struct, eq=False):
         """Rate every leg and write its CDR. A leg that still rang when an answered call ended, such
         as a transfer target, counts as given up."""
         for meter in self.meters:
-            gave_up = end.status == 200 and meter.answered_at is None
+            gave_up = meter.answered_at is None and end.status == 200
             leg_end = endings.abandoned(end) if gave_up else end
             await meter.settle(leg_end, ended_at, ended_wall, figures, codec)
 

@@ -94,20 +94,20 @@ class CallRelay(Struct, eq=False):
         left, self.session = self.session, session
         session.owner, left.owner = left.owner, None
         self.media.move(session)
-        self._count(await _figures(left))
+        figures, before = await _figures(left), self._before
+        if figures is not None:
+            self._before = figures if before is None else before.and_then(figures)
 
     async def close(self) -> SessionFigures | None:
         """Give the ports back; the figures of all sessions, None if there are none."""
-        session = self.session
-        if session is not None:
-            session.owner = None
-            self._count(await _figures(session))
-        return self._before
-
-    def _count(self, figures: SessionFigures | None) -> None:
-        if figures is not None:
-            before = self._before
-            self._before = figures if before is None else before.and_then(figures)
+        session, before = self.session, self._before
+        if session is None:
+            return before
+        session.owner = None
+        figures = await _figures(session)
+        if before is not None and figures is not None:
+            return before.and_then(figures)
+        return before if figures is None else figures
 
 
 async def _figures(session: MediaSession) -> SessionFigures | None:

@@ -208,7 +208,8 @@ class CallMedia(Struct, eq=False):
             SipError: 488; an answer can't be as secure as it must be.
         """
         if security is None:
-            security = self._secured(side)
+            security = (self._a if side == "a" else self._b).security
+            assert security is not None
         text = self._describe_plainly(side, heard, direction, answering, before, wide, security)
         if text is not None:
             return text
@@ -429,8 +430,9 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488, its SRTP attributes can't be used.
         """
-        target = media_target(heard)
-        fax = None if target is not None and target.plain else _fax_address(heard)
+        target, fax = media_target(heard), None
+        if target is None or not target.plain:
+            fax = _fax_address(heard)
         if target is None:
             if fax is None:
                 raise SipError(488, "Not Acceptable Here")
@@ -536,7 +538,8 @@ class CallMedia(Struct, eq=False):
             if is_fax_alone(answer):
                 return
         offered = media_target(offer)
-        check_answer(offer, answer, () if offered is None else self._added(offered.codecs))
+        added = () if offered is None or not self._may_transcode else added_to(offered.codecs)
+        check_answer(offer, answer, added)
         if target is not None and target.codecs:
             self._sound_codec = target.codecs[0].name
 

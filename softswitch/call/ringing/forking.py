@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -91,6 +92,7 @@ class BranchTerms:
 
 
 PLAIN = BranchTerms()
+_PLAIN = repeat(PLAIN)
 
 
 class Attempt(Struct, frozen=True):
@@ -158,8 +160,8 @@ class Branches(Struct, eq=False):
     def invite(self, legs: Legs, offer: Offer, now: float) -> None:
         attempt = self.attempt
         self.deadline = now + attempt.seconds
-        for place, invitation in enumerate(attempt.invitations):
-            terms = attempt.terms[place] if attempt.terms else PLAIN
+        # Hardly any branch has terms of its own.
+        for invitation, terms in zip(attempt.invitations, attempt.terms or _PLAIN, strict=False):
             self._invite(invitation, legs, offer, now, terms)
 
     def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:
@@ -189,8 +191,8 @@ class Branches(Struct, eq=False):
     ) -> Session:
         if terms.confirmation is not None:
             offer = terms.confirmation.offer
-        phones = self.attempt.phones
-        party = self.attempt.trunk if phones is None else phones.line
+        attempt = self.attempt
+        party = attempt.trunk if attempt.phones is None else attempt.phones.line
         body, sound = offer(party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._invited[session] = _Branch(invitation, terms, now + SILENT_SECONDS)

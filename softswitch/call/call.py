@@ -88,7 +88,7 @@ class Call:
         record = self.record = Record.of(call_id, request, clock.wall_ms())
         record.caller(caller)
         mailbox = Mailbox(clock.loop)
-        self.post = mailbox.post
+        post = self.post = mailbox.post
         """Tells the call something; its own task handles it."""
         self.now = clock.now
         """Monotonic seconds."""
@@ -118,7 +118,7 @@ class Call:
             request,
             clock=clock,
             mailbox=mailbox,
-            post=self.post,
+            post=post,
             now=clock.now,
             drain=context.signalling.drain,
             record=record,

@@ -21,8 +21,9 @@ def hung_up(legs: Legs, letter: sip_events.HungUp | sip_events.Cancelled) -> End
         by = "callee"
     else:
         return None
-    if isinstance(letter, sip_events.Cancelled):  # it crossed our 200
-        return endings.hung_up(by)
-    if letter.expired:
-        return endings.not_refreshed()
-    return endings.unreachable(by) if letter.status else endings.hung_up(by)
+    if isinstance(letter, sip_events.HungUp):  # a Cancelled crossed our 200
+        if letter.expired:
+            return endings.not_refreshed()
+        if letter.status:
+            return endings.unreachable(by)
+    return endings.hung_up(by)

@@ -94,32 +94,29 @@ class CallRelay(Struct, eq=False):
         left, self.session = self.session, session
         session.owner, left.owner = left.owner, None
         self.media.move(session)
-        figures, before = await _figures(left), self._before
-        if figures is not None:
-            self._before = figures if before is None else before.and_then(figures)
+        self._before = await _figures(left, self._before)
 
     async def close(self) -> SessionFigures | None:
         """Give the ports back; the figures of all sessions, None if there are none."""
-        session, before = self.session, self._before
+        session = self.session
         if session is None:
-            return before
+            return self._before
         session.owner = None
-        figures = await _figures(session)
-        if before is not None and figures is not None:
-            return before.and_then(figures)
-        return before if figures is None else figures
+        return await _figures(session, self._before)
 
 
-async def _figures(session: MediaSession) -> SessionFigures | None:
-    """Close a session; None if its worker does not answer in time."""
+async def _figures(session: MediaSession, before: SessionFigures | None) -> SessionFigures | None:
+    """Close a session; its figures together with those from before it. Only those if its worker
+    does not answer in time."""
     closing = session.close()
     timer = closing.get_loop().call_later(CLOSE_SECONDS, _give_up, closing)
     try:
-        return await closing
+        figures = await closing
     except MediaError:
-        return None
+        return before
     finally:
         timer.cancel()
+    return figures if before is None else before.and_then(figures)
 
 
 def _give_up(closing: asyncio.Future[SessionFigures]) -> None:

@@ -208,8 +208,7 @@ class CallMedia(Struct, eq=False):
             SipError: 488; an answer can't be as secure as it must be.
         """
         if security is None:
-            security = (self._a if side == "a" else self._b).security
-            assert security is not None
+            security = self._secured(side)
         text = self._describe_plainly(side, heard, direction, answering, before, wide, security)
         if text is not None:
             return text

@@ -108,7 +108,10 @@ class Book(Struct):
         Raises:
             UnknownAccount: there is no such account.
         """
-        account = self.account(account_id)
+        self.reserve_of(self.account(account_id), micros)
+
+    def reserve_of(self, account: Account, micros: int) -> None:
+        """Reserve money of an account, which is as the batch left it so far, or release it."""
         self.put(account.with_sums(account.balance_micros, account.reserved_micros + micros))
 
     def hold(self, call: LiveCall, held: Slice, coverage: Coverage | None) -> Authorization:

@@ -69,7 +69,8 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
         coverage=coverage,
     )
     book.calls[call.call_id] = book.new_calls[call.call_id] = call
-    return fair_slices.told(book, authorized(command.call_id, held), room)
+    reserved = authorized(command.call_id, held)
+    return reserved if room is None else fair_slices.told(book, reserved, room)
 
 
 def _opened_before(call: LiveCall) -> Authorization:
@@ -91,12 +92,12 @@ def _reserve_first(
         is_scarce = _is_scarce(held, 0, min(FAIR_SECONDS, command.slice_seconds))
     if is_scarce and available is not None:
         room = _room_for_first(book, command, rate, account.id)
-    if room is not None and available is not None:
-        available += room.freed_micros
-        if command.packages:
-            held, coverage = covered_calls.first_slice(book, command, rate, available)
-        else:
-            held = first_slice(rate, available, room.seconds, command.at)
+        if room is not None:
+            available += room.freed_micros
+            if command.packages:
+                held, coverage = covered_calls.first_slice(book, command, rate, available)
+            else:
+                held = first_slice(rate, available, room.seconds, command.at)
     if held is None:
         raise InsufficientFunds(
             f"account {account.id} has {format_amount(account.available_micros or 0)} "
@@ -105,7 +106,8 @@ def _reserve_first(
         )
     if room is not None:
         fair_slices.cut(book, room)
-    book.reserve(account.id, held.reserved_micros)
+        account = book.account(account.id)  # the cut has released money of it
+    book.reserve_of(account, held.reserved_micros)
     return held, coverage, room
 
 
@@ -321,14 +323,15 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
         cdr = structs.replace(cdr, cost_micros=cost, cost_currency=call.cost.currency)
     if rate is None:
         return cdr
-    coverage, answered_at = call.coverage, cdr.answered_at or 0
+    coverage, answered_at, package = call.coverage, cdr.answered_at or 0, None
     if coverage is None:
         price = charge(rate, duration, answered_at)
     else:
         price = charge_covered(rate, coverage, duration, answered_at)
+        package = coverage.covers[0].product if coverage.covers else None
     return structs.replace(
         cdr,
-        package=coverage.covers[0].product if coverage is not None and coverage.covers else None,
+        package=package,
         duration_ms=duration,
         tariff=rate.tariff,
         prefix=rate.prefix,

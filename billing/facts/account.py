@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Status = Literal["registered", "approved", "active", "suspended", "disconnected", "closed"]
 
@@ -77,21 +78,8 @@ class Account(Struct, frozen=True):
         return self.balance_micros + self.credit_limit_micros - self.reserved_micros
 
     def with_sums(self, balance_micros: int, reserved_micros: int) -> Account:
-        """The same with other sums, as each step of a call makes it; by position, which takes a
-        quarter of the time of `replace`."""
-        return Account(
-            self.id,
-            self.name,
-            self.kind,
-            self.currency,
-            balance_micros,
-            reserved_micros,
-            self.credit_limit_micros,
-            self.status,
-            self.tariff,
-            self.version,
-            self.created_at,
-        )
+        """The same with other sums, as each step of a call makes it."""
+        return replace(self, balance_micros=balance_micros, reserved_micros=reserved_micros)
 
     @property
     def is_active(self) -> bool:

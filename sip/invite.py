@@ -27,6 +27,9 @@ from sip.transaction_layer import EARLY_SECONDS, ClientTransaction, ServerTransa
 MAX_ATTEMPTS = 2
 """A peer that challenges for ever, or always wants a longer session interval, gets this many
 answers and no more."""
+_ANSWERED = Request.started("INVITE", b"")
+"""Stands in a transaction for an INVITE whose 2xx is acknowledged: copies of the 2xx need no request,
+whose octets would stay in memory for 32 s (timer M)."""
 
 
 T = TypeVar("T")
@@ -182,6 +185,8 @@ class OutgoingInvite(Struct, eq=False):
         """ACK the 2xx, with the answer if the 2xx carried the offer."""
         self._ack = self._build_ack(self._session.dialog, body)
         self._session.stack.send(*self._ack)
+        if self._transaction is not None:
+            self._transaction.request, self._transaction.message = _ANSWERED, b""
         self._request = self._transaction = None  # a call that lasts keeps no message
 
     def expire(self, now: float) -> None:
@@ -346,8 +351,9 @@ class IncomingInvite(Struct, eq=False):
             self._session.invite_unheard(now)
 
     def acknowledged(self) -> None:
-        """The ACK came: repeat nothing more."""
-        self._success = None
+        """The ACK came: repeat nothing more. The transaction absorbs copies of the INVITE for 32 s
+        (timer L), and answers none."""
+        self._success = self.transaction.message = None
 
     def superseded(self) -> None:
         """A re-INVITE came: no PRACK of this INVITE is awaited any more. Sender and invite refer to

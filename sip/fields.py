@@ -51,8 +51,12 @@ def breaks(lines: list[bytes]) -> bool:
 
 _END = b"%s\r\nContent-Length: %d\r\n\r\n%s"
 _MESSAGE = b"%s" + _END
-ANSWER = b"%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s" + _END
-"""Nearly every response (RFC 3261 section 8.2.6.2)."""
+COPIED = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s"
+"""The lines that nearly every response copies (RFC 3261 section 8.2.6.2)."""
+ANSWER = b"%s" + COPIED + _END
+"""Nearly every response."""
+AGAIN = b"%s%s" + _END
+"""A response whose copied lines are written already."""
 _line = b"\r\n%s: %s".__mod__
 """The line of a field, behind the line above it."""
 

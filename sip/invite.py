@@ -15,11 +15,11 @@ from msgspec import Struct
 from sip import digest
 from sip.credentials import Credentials
 from sip.dialog import Dialog
-from sip.fields import Fields, lines_of, write
+from sip.fields import AGAIN, Fields, lines_of, status_line, write
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.reliable import ReliableReceiver, ReliableSender, Supported
-from sip.session_timer import longer_interval
+from sip.session_timer import Agreement, longer_interval
 from sip.stack import Stack, WrittenResponse
 from sip.transaction import T1, T2, TIMEOUT
 from sip.transaction_layer import EARLY_SECONDS, ClientTransaction, ServerTransaction
@@ -28,8 +28,8 @@ MAX_ATTEMPTS = 2
 """A peer that challenges for ever, or always wants a longer session interval, gets this many
 answers and no more."""
 _ANSWERED = Request.started("INVITE", b"")
-"""Stands in a transaction for an INVITE whose 2xx is acknowledged: copies of the 2xx need no request,
-whose octets would stay in memory for 32 s (timer M)."""
+"""Stands in a transaction for an INVITE whose 2xx is acknowledged: copies of the 2xx need no
+request, whose octets would stay in memory for 32 s (timer M)."""
 
 
 T = TypeVar("T")
@@ -260,8 +260,14 @@ class IncomingInvite(Struct, eq=False):
 
     _session: IncomingUser | None
     transaction: ServerTransaction
-    offered: bool
-    """True if the INVITE carries an offer."""
+    offer: bytes
+    """The SDP that it carries; b"" if it carries none."""
+    requires: bool
+    """True if it has a Require, which may ask for reliable provisional responses."""
+    agreement: Agreement | None
+    """The session interval that its 2xx will agree on; None without session timers."""
+    _copied: tuple[bytes, bytes] | None = None
+    """See :meth:`Request.copied_lines`; None until a response with our tag has gone out."""
     _interval: float = T1
     _gives_up_at: float = 0.0
     """When our 2xx is repeated no more (monotonic seconds)."""
@@ -273,6 +279,11 @@ class IncomingInvite(Struct, eq=False):
     def request(self) -> Request:
         """The INVITE itself."""
         return self.transaction.request
+
+    @property
+    def offered(self) -> bool:
+        """True if the INVITE carries an offer."""
+        return bool(self.offer)
 
     @property
     def answered(self) -> bool:
@@ -294,6 +305,26 @@ class IncomingInvite(Struct, eq=False):
         """True if a 2xx was sent, or waits for a PRACK, and has not been acknowledged."""
         return self._success is not None
 
+    def write_response(
+        self, status: int, reason: str | None, to_tag: str, lines: bytes, body: bytes
+    ) -> bytes:
+        """The octets of a response with our tag, as :meth:`Request.write_response`.
+
+        The first one takes all that the others need out of the request's index, which is then
+        forgotten, for it takes more memory than the octets: a call may ring for minutes. Who asks
+        for a field afterwards has them indexed anew.
+        """
+        copied = self._copied
+        if copied is None:
+            request = self.transaction.request
+            copied = self._copied = request.copied_lines(to_tag)
+            if request.proven:
+                del request.values
+        every, routes = copied
+        if routes and status < 300:
+            every += routes
+        return AGAIN % (status_line(status, reason), every, lines, len(body), body)
+
     def progress(
         self, status: int, body: bytes, build: Callable[[Fields], WrittenResponse], now: float
     ) -> None:
@@ -301,7 +332,7 @@ class IncomingInvite(Struct, eq=False):
         caller can and it matters."""
         if self._supported is None:
             self._supported = Supported(self.request)
-        if self._supported.wants(status, body, offered=self.offered):
+        if self._supported.wants(status, body, offered=bool(self.offer)):
             if self._reliable is None and self._session is not None:
                 first = 1 + self._session.stack.pick(1 << 20)
                 self._reliable = ReliableSender(self, first)
@@ -353,7 +384,7 @@ class IncomingInvite(Struct, eq=False):
     def acknowledged(self) -> None:
         """The ACK came: repeat nothing more. The transaction absorbs copies of the INVITE for 32 s
         (timer L), and answers none."""
-        self._success = self.transaction.message = None
+        self._success = self._copied = self.transaction.message = None
 
     def superseded(self) -> None:
         """A re-INVITE came: no PRACK of this INVITE is awaited any more. Sender and invite refer to

@@ -18,6 +18,7 @@ from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
 from sip.fields import (
     ANSWER,
+    COPIED,
     Field,
     index,
     index_again,
@@ -358,7 +359,7 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("max_forwards", "method", "raw_uri", "stamped_via", "transaction_key", "uri")
+    __slots__ = ("max_forwards", "method", "raw_uri", "transaction_key", "uri")
 
     method: str
     raw_uri: bytes
@@ -366,8 +367,6 @@ class Request(Message):
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
     max_forwards: int | None
     """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
-    stamped_via: bytes | None
-    """The topmost Via's line as stamped, if the message was compacted since; otherwise None."""
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
@@ -380,17 +379,6 @@ class Request(Message):
         request = cls()
         request.method, request.raw_uri = method, raw_uri
         return request
-
-    def _read_values(self) -> dict[bytes, bytes]:
-        values = super()._read_values()
-        if self.stamped_via is not None:
-            values[b"via"] = self.stamped_via
-            if self.repeated is not None and b"via" in self.repeated:
-                self.repeated[b"via"][0] = self.stamped_via
-        return values
-
-    def _read_stamped_via(self) -> None:
-        return None
 
     def _read_raw_uri(self) -> bytes:
         return self.raw.split(b" ", 2)[1]
@@ -534,18 +522,28 @@ class Request(Message):
 
     def _start(self, status: int, reason: str | None, to_tag: str | None) -> bytes:
         """Status line and copied fields of a response, for any request."""
+        copied, routes = self.copied_lines(to_tag)
+        start = status_line(status, reason) + copied
+        if 100 < status < 300:
+            return start + routes
+        if status == 100 and b"timestamp" in self.values:
+            return start + b"\r\nTimestamp: " + self.values[b"timestamp"]
+        return start
+
+    def copied_lines(self, to_tag: str | None) -> tuple[bytes, bytes]:
+        """The lines that all responses copy, and those that only some copy: Record-Route."""
         values = self.values
-        lines = [status_line(status, reason)]
-        lines += [b"\r\nVia: " + value for value in self.get_all(b"via")]
+        if self.proven and self.repeated is None and b"record-route" not in values:
+            via, from_, to, call_id, cseq = _COPIED(values)  # as nearly always
+            if to_tag is not None and self.to_tag is None:
+                to += b";tag=" + to_tag.encode()
+            return COPIED % (via, from_, to, call_id, cseq), b""
+        lines = [b"\r\nVia: " + value for value in self.get_all(b"via")]
         lines += [name + values[key] for name, key in _UP_TO_TO if key in values]
         if to_tag is not None and b"to" in values and self._untagged(values[b"to"]):
             lines.append(b";tag=" + to_tag.encode("ascii"))
         lines += [name + values[key] for name, key in _BEHIND_TO if key in values]
-        if 100 < status < 300:
-            lines += map(_RECORD_ROUTE.__add__, self.get_all(b"record-route"))
-        elif status == 100 and b"timestamp" in values:
-            lines.append(b"\r\nTimestamp: " + values[b"timestamp"])
-        return b"".join(lines)
+        return b"".join(lines), b"".join(map(_RECORD_ROUTE.__add__, self.get_all(b"record-route")))
 
     def _untagged(self, to: bytes) -> bool:
         try:

@@ -8,7 +8,6 @@ Python. A property test compares the two.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from functools import lru_cache, partial
 
@@ -23,7 +22,6 @@ from sip.message import (
     PLAIN_CALL_ID,
     PLAIN_TARGET,
     PLAIN_VIA_BRANCH,
-    Message,
     Request,
     Response,
 )
@@ -213,13 +211,3 @@ def _uri(plain: str) -> Uri:
 @lru_cache(maxsize=1024)
 def _sent_by(host: str, port: str | None) -> tuple[str, int | None]:
     return host.lower(), None if port is None else int(port)
-
-
-def compact(message: Message) -> None:
-    """Forget the index of a plain message that is kept for long, which takes more memory than its
-    octets; it is made anew when a field is asked for."""
-    if message.proven:
-        with contextlib.suppress(AttributeError):  # it has none
-            if isinstance(message, Request):
-                message.stamped_via = message.values[b"via"]
-            del message.values

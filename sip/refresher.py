@@ -14,7 +14,7 @@ from sip.fields import Fields
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.peer import Peer
-from sip.session_timer import SessionTimer, agree, learn
+from sip.session_timer import Agreement, SessionTimer, agree, learn
 from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction
 
@@ -70,12 +70,16 @@ class Refresher(Struct, eq=False):
             return False
         return True
 
-    def agree(self, session: RefreshedSession, request: Request, now: float) -> Fields:
-        """Count anew, for a request of the peer's that we accept; what our 2xx says of it."""
+    def agreement(self, request: Request) -> Agreement | None:
+        """What a request of the peer's that suits agrees on; None without session timers."""
         ours = self._stack.session_interval
-        if ours is None:
+        return None if ours is None else agree(request, ours)
+
+    def agree(self, session: RefreshedSession, agreement: Agreement | None, now: float) -> Fields:
+        """Count anew, for a request of the peer's that we accept; what our 2xx says of it."""
+        if agreement is None:
             return ()
-        terms, fields = agree(request, ours)
+        terms, fields = agreement
         self._running(session).start(terms, now)
         return fields
 

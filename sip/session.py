@@ -103,16 +103,15 @@ class Session(Struct, eq=False):
         if incoming is None or not incoming.open:
             return
         transaction = incoming.transaction
-        request = transaction.request
-        if not body and b"require" not in request.values:  # it need not be reliable
-            octets = self._octets(request, status, None, b"", extra)
+        if not body and not incoming.requires:  # it need not be reliable
+            octets = self._octets(incoming, status, None, b"", extra)
             self.stack.layer.respond(transaction, status, octets, now)
             return
         if body:
-            self.agreed(body, request.description)
+            self.agreed(body, incoming.offer)
 
         def build(more: Fields) -> WrittenResponse:
-            return self._response(request, status, None, body, (*extra, *more))
+            return self._response(incoming, status, None, body, (*extra, *more))
 
         incoming.progress(status, body, build, now)
 
@@ -123,13 +122,12 @@ class Session(Struct, eq=False):
             return
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
-        request = incoming.transaction.request
-        if incoming.offered:
-            self.agreed(body, request.description)
+        if incoming.offer:
+            self.agreed(body, incoming.offer)
         else:  # our offer, which the ACK will answer
             self.local_description = body or self.local_description
-        interval = self.refresher.agree(self, request, now)
-        octets = self._octets(request, 200, None, body, extra, usual_lines(interval))
+        interval = self.refresher.agree(self, incoming.agreement, now)
+        octets = self._octets(incoming, 200, None, body, extra, usual_lines(interval))
         incoming.respond(WrittenResponse(200, octets, bool(body)), now)
 
     def reject(
@@ -146,27 +144,27 @@ class Session(Struct, eq=False):
         self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
     ) -> None:
         """Send a final response to the INVITE that came."""
-        assert self.incoming is not None
-        request = self.incoming.transaction.request
-        self.incoming.respond(self._response(request, status, reason, body, extra), now)
+        incoming = self.incoming
+        assert incoming is not None
+        incoming.respond(self._response(incoming, status, reason, body, extra), now)
 
     def _response(
-        self, request: Request, status: int, reason: str | None, body: bytes, extra: Fields
+        self, invite: IncomingInvite, status: int, reason: str | None, body: bytes, extra: Fields
     ) -> WrittenResponse:
-        """To an INVITE or another request of the dialog that may carry a description."""
-        octets = self._octets(request, status, reason, body, extra)
+        octets = self._octets(invite, status, reason, body, extra)
         return WrittenResponse(status, octets, bool(body))
 
     def _octets(
         self,
-        request: Request,
+        asked: Request | IncomingInvite,
         status: int,
         reason: str | None,
         body: bytes,
         extra: Fields,
         lines: bytes = b"",
     ) -> bytes:
-        """The response with the lines given, behind those of `extra`."""
+        """The response to an INVITE, or to another request of the dialog, with the lines given,
+        behind those of `extra`."""
         dialog = self.dialog
         if extra:
             lines = lines_of(extra) + lines
@@ -176,7 +174,7 @@ class Session(Struct, eq=False):
             lines += self.stack.capability_lines
         if body:
             lines += SDP_LINE
-        return request.write_response(status, reason, dialog.local_tag, lines, body)
+        return asked.write_response(status, reason, dialog.local_tag, lines, body)
 
     def agreed(self, local: bytes, remote: bytes) -> None:
         """Remember the descriptions of an offer and its answer."""
@@ -372,9 +370,9 @@ class Session(Struct, eq=False):
             return
         incoming.acknowledged()
         self.has_acknowledged = True
-        if not incoming.offered:
+        if not incoming.offer:
             self.agreed(self.local_description, request.description)
-        if not self._send_deferred_bye(now) and (self.tells_ack or not incoming.offered):
+        if not self._send_deferred_bye(now) and (self.tells_ack or not incoming.offer):
             self.tell(Acknowledged(self, request))
 
     def trusts(self, flow: Flow) -> bool:
@@ -392,9 +390,12 @@ class Session(Struct, eq=False):
         """Take on an INVITE that came; 100 Trying goes out at once."""
         if self.incoming is not None:
             self.incoming.superseded()
-        offered = bool(transaction.request.description)
-        self.incoming = transaction.user = IncomingInvite(self, transaction, offered)
-        trying = transaction.request.write_response(100, "Trying", None, b"", b"")
+        request = transaction.request
+        requires, agreement = b"require" in request.values, self.refresher.agreement(request)
+        self.incoming = transaction.user = IncomingInvite(
+            self, transaction, request.description, requires, agreement
+        )
+        trying = request.write_response(100, "Trying", None, b"", b"")
         self.stack.layer.respond(transaction, 100, trying, now)
 
     def invite_unheard(self, now: float) -> None:
@@ -445,7 +446,9 @@ class Session(Struct, eq=False):
     ) -> None:
         """Answer an UPDATE, with our description if it carried an offer."""
         request = transaction.request
-        extra = self.refresher.agree(self, request, now) if status == 200 else ()
+        extra: Fields = ()
+        if status == 200:
+            extra = self.refresher.agree(self, self.refresher.agreement(request), now)
         octets = self._octets(request, status, None, body, extra)
         self.stack.layer.respond(transaction, status, octets, now)
 

@@ -52,7 +52,11 @@ class Terms(Struct, frozen=True):
         return self.interval - min(32.0, self.interval / 3)
 
 
-def agree(request: Request, ours: SessionInterval) -> tuple[Terms, Fields]:
+Agreement = tuple[Terms, Fields]
+"""The terms of a session, and what our 2xx says of them."""
+
+
+def agree(request: Request, ours: SessionInterval) -> Agreement:
     """Our side of an INVITE or UPDATE that came (section 9), and what our 2xx says of it.
 
     Raises:
@@ -66,7 +70,7 @@ def agree(request: Request, ours: SessionInterval) -> tuple[Terms, Fields]:
 @lru_cache(maxsize=256)  # each phone asks for the same in all its calls
 def _agreed(
     expires: bytes | None, min_se: bytes | None, supported: bool, ours: SessionInterval
-) -> tuple[Terms, Fields]:
+) -> Agreement:
     asked = _session_expires(expires)
     least = max(_min_se(min_se), LEAST)
     interval, refresher = asked or (ours.preferred, None)

@@ -21,7 +21,6 @@ from sip.dialog import DialogId
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Request, Response
-from sip.plain import compact
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
@@ -419,7 +418,6 @@ class Call:
         legs.follow_recording()
         legs.follow_keys()
         legs.drain()
-        compact(self.request)
 
     async def _take(self, winner: Winner, media: CallMedia) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""

@@ -49,6 +49,8 @@ PLAIN_FORMATS = Formats()
 
 # Shared by all sessions: an empty set of its own takes 216 octets of each, a dict 232.
 _NO_SIDES: frozenset[Side] = frozenset()
+_NO_ADDRESSES: Mapping[Side, tuple[str, int]] = MappingProxyType({})
+_NO_KEYS: Mapping[Side, Keys] = MappingProxyType({})
 _NOTHING: Mapping[Side, Seen] = MappingProxyType({"a": (), "b": ()})
 
 
@@ -137,9 +139,10 @@ class MediaSession:
         """Told of keys, on sides that are listened to."""
         self.on_speaker: Callable[[Speaker], None] | None = None
         """Told when a side of this session takes the floor of its room."""
-        self.latched: dict[Side, tuple[str, int]] = {}
+        # An empty dict of its own would cost each session 64 octets, thrice.
+        self.latched: Mapping[Side, tuple[str, int]] = _NO_ADDRESSES
         """The sources of each side's packets, as far as known."""
-        self.elsewhere: dict[Side, tuple[str, int]] = {}
+        self.elsewhere: Mapping[Side, tuple[str, int]] = _NO_ADDRESSES
         """Other ports of silent sides' hosts that send, and aren't heard."""
         self.unheard: frozenset[Side] = _NO_SIDES
         """Sides from which nothing comes now, though they are spoken to."""
@@ -149,10 +152,18 @@ class MediaSession:
         """The SRTP packets of each side by its key, when the figures were last asked for."""
         self.sent: Mapping[Side, Seen] = _NOTHING
         """Those that went to each side by our key, where that can't be changed."""
-        self.keyed: dict[Side, Keys] = {}
+        self.keyed: Mapping[Side, Keys] = _NO_KEYS
         """The SRTP keys that DTLS has agreed on with browsers."""
         self._book = book
         self._closing: asyncio.Future[SessionFigures] | None = None
+
+    def latch(self, side: Side, source: tuple[str, int]) -> bool:
+        """Note the latched source of a side; True if it had another one."""
+        moved = side in self.latched
+        self.latched = {**self.latched, side: source}
+        if side in self.elsewhere:
+            self.elsewhere = {one: at for one, at in self.elsewhere.items() if one != side}
+        return moved
 
     def set_remote(
         self,

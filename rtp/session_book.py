@@ -197,15 +197,13 @@ class SessionBook:
             case Latched(session, side, address, port):
                 found = self._sessions.get(session)
                 if found is not None:
-                    moved = side in found.latched
-                    found.latched[side] = (address, port)
-                    found.elsewhere.pop(side, None)
+                    moved = found.latch(side, (address, port))
                     if moved:
                         self._on_source(found, side, (address, port), True)
             case Elsewhere(session, side, address, port):
                 found = self._sessions.get(session)
                 if found is not None:
-                    found.elsewhere[side] = (address, port)
+                    found.elsewhere = {**found.elsewhere, side: (address, port)}
                     self._on_source(found, side, (address, port), False)
             case Silent(session, last_packet_at):
                 found = self._sessions.get(session)
@@ -221,7 +219,7 @@ class SessionBook:
             case Keyed(session, side, keys):
                 found = self._sessions.get(session)
                 if found is not None:
-                    found.keyed[side] = keys
+                    found.keyed = {**found.keyed, side: keys}
             case OneWay(session, side, heard):
                 found = self._sessions.get(session)
                 if found is not None:

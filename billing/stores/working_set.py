@@ -137,6 +137,8 @@ class WorkingSet:
         if book.new_calls:
             rows = map(schema.opening_row, book.new_calls.values())
             statements.insert_calls.run(cursor, rows, len(book.new_calls))
+            for call in book.new_calls.values():
+                call.facts = _IN_THE_ROW
         if changed := book.changed_calls.values():
             rows = map(schema.call_changes, changed)
             statements.update_calls.run(cursor, rows, len(changed))
@@ -234,6 +236,9 @@ def _statements(dialect: Dialect) -> _Statements:
     return found
 
 
+_IN_THE_ROW = b""
+"""Stands for the facts of a call whose row is written: only another process reads them, there, if
+this one dies."""
 _ROOMS = (order_store, rental_store, sales_store, wallet_store, hold_store, debt_store)
 """The stores of what is sold. Orders come first: they touch rentals and numbers."""
 

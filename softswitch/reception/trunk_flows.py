@@ -44,7 +44,8 @@ class ResolvedFlows:
         self._listening = listening
         self._trust = trust
         self._log = log
-        self._udp: set[Address] = set()
+        self._udp: dict[Address, Flow] = {}
+        """The flows to addresses of trunks, one for all calls that go there."""
 
     def known(self, trunk: Trunk) -> list[Flow]:
         """The flows by cached answers; empty while the name is unresolved."""
@@ -94,9 +95,12 @@ class ResolvedFlows:
             # The host name of the URI, and not of a server that the DNS named: only the first one
             # comes from a trusted source (RFC 5922 section 7.2).
             return Flow(target.transport, local, remote, trunk.uri.host)
-        if len(self._udp) < MAX_UDP_TARGETS:
-            self._udp.add(remote)
-        return Flow("udp", local, remote)
+        flow = self._udp.get(remote)
+        if flow is None or flow.local != local:
+            flow = Flow("udp", local, remote)
+            if len(self._udp) < MAX_UDP_TARGETS:
+                self._udp[remote] = flow
+        return flow
 
     def _local(self, transport: str, host: str) -> Address | None:
         """Our socket of this transport and of the IP version of this host."""

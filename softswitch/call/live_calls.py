@@ -76,10 +76,10 @@ class LiveCalls:
 
     def _left(self, line_id: int, call: Call) -> None:
         calls = self._of_line.get(line_id)
-        if calls is not None and call in calls:
+        if calls == [call]:  # as nearly always
+            del self._of_line[line_id]
+        elif calls is not None and call in calls:
             calls.remove(call)
-            if not calls:
-                del self._of_line[line_id]
 
     def ringing_in(self, dialog: DialogId) -> Call | None:
         """The call of which a phone rings in this dialog; looks at all of them."""

@@ -40,7 +40,6 @@ from softswitch.completion.desk import CompletionDesk
 from softswitch.conference.hall import ROOM, Key
 from softswitch.config.config import Config
 from softswitch.process.composition import Books, Machine
-from softswitch.reception.reception import stays
 from softswitch.reception.registration import RegistrationDesk, Returned
 from softswitch.services.answering import CONFERENCE
 from softswitch.services.watchers import Watchers
@@ -323,9 +322,9 @@ def join(switch: Switch, news: Callable[[], None]) -> None:
         switch.node.join(rooms, news)
 
 
-def handover(node: Node | None, stages: Stages) -> Callable[[Received], bool]:
-    """Passes INVITEs on that another node must serve."""
-    return stays if node is None else partial(node.hands_over, stages)
+def handover(node: Node | None, stages: Stages) -> Callable[[Received], bool] | None:
+    """Passes INVITEs on that another node must serve; None: there is none."""
+    return None if node is None else partial(node.hands_over, stages)
 
 
 def text_nodes(node: Node | None) -> TextNodes:

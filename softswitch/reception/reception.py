@@ -44,11 +44,6 @@ _NEGOTIATED = (401, 407, 423)
 """Refusals of a REGISTER that a phone answers by a corrected one."""
 
 
-def stays(received: Received) -> bool:
-    """False for every INVITE: no other node could serve it."""
-    return False
-
-
 @dataclass(slots=True)
 class Reception:
     """Serves requests outside a dialog, and renewals of subscriptions.
@@ -57,7 +52,8 @@ class Reception:
         context: the parts that new calls work with.
         proof: verifies the callers of trunks that sign them.
         admits: False while another node may take over this node's calls.
-        hands_over: True if an INVITE was passed on to the node of a cluster that must serve it.
+        hands_over: True if an INVITE was passed on to the node of a cluster that must serve it;
+            None: there is no other node.
     """
 
     context: CallContext
@@ -69,7 +65,7 @@ class Reception:
     calls: LiveCalls
     proof: CallerProof
     admits: Callable[[], bool]
-    hands_over: Callable[[Received], bool]
+    hands_over: Callable[[Received], bool] | None
     refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
     def receive(self, event: Received) -> None:
@@ -168,7 +164,7 @@ class Reception:
     def _invite(self, received: Received, now: float) -> None:
         """Authenticate, then start a task for the call."""
         self._refuse_while_draining()
-        if self.hands_over(received):
+        if self.hands_over is not None and self.hands_over(received):
             return
         request = received.request
         values = request.values

@@ -177,8 +177,8 @@ class Ringing(Struct, eq=False):
             Refusal: no leg answered.
         """
         legs = self._legs
-        mailbox, end = legs.mailbox, legs.now() + SETUP_SECONDS
-        self._end = end
+        mailbox, drain = legs.mailbox, legs.drain
+        end = self._end = legs.now() + SETUP_SECONDS
         self._ring([attempts])
         try:
             while True:
@@ -192,7 +192,7 @@ class Ringing(Struct, eq=False):
                     outcome = self._hear(letter)
                 elif legs.now() >= until:
                     self._expire(legs.now())
-                legs.drain()
+                drain()
                 if outcome is None and hunts[0].over and all(hunt.over for hunt in hunts):
                     outcome = await self._go_on()
                 if outcome is not None:

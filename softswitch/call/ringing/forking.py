@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -92,7 +91,6 @@ class BranchTerms:
 
 
 PLAIN = BranchTerms()
-_PLAIN = repeat(PLAIN)
 
 
 class Attempt(Struct, frozen=True):
@@ -160,8 +158,8 @@ class Branches(Struct, eq=False):
     def invite(self, legs: Legs, offer: Offer, now: float) -> None:
         attempt = self.attempt
         self.deadline = now + attempt.seconds
-        # Hardly any branch has terms of its own.
-        for invitation, terms in zip(attempt.invitations, attempt.terms or _PLAIN, strict=False):
+        for place, invitation in enumerate(attempt.invitations):
+            terms = attempt.terms[place] if attempt.terms else PLAIN
             self._invite(invitation, legs, offer, now, terms)
 
     def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:

@@ -51,7 +51,8 @@ class CallAdmission:
         now = self.clock.wall_ms()
         priced = stages.price(caller, destination, request, now, dialled.withheld)
         record.priced(caller, priced)
-        self._note_last_call(priced, record)
+        if isinstance(destination, ToLine):
+            self._note_last_call(destination, priced, record)
         return priced
 
     def admit_onward(
@@ -78,19 +79,21 @@ class CallAdmission:
         priced = self.admit(caller, digits, request, record)
         priced = structs.replace(priced, presented=present_onward(priced.presented, person))
         record.onward(priced.presented.presented)
-        self._note_last_call(priced, record, claim)
+        route = priced.presented.route
+        if isinstance(route, ToLine):
+            self._note_last_call(route, priced, record, claim)
         return priced
 
-    def _note_last_call(self, priced: PricedRoute, record: Record, claim: str = "") -> None:
-        route, identity = priced.presented.route, priced.presented.identity
-        if isinstance(route, ToLine):
-            presented = priced.presented
-            last = LastCall(
-                record.call_id,
-                identity.asserted or claim or presented.calling,
-                record.called,
-                identity.presented,
-                self.clock.wall_ms(),
-                claimed=(presented.claimed or bool(claim)) and not identity.asserted,
-            )
-            self.stages.directory.last_calls.note(route.line.id, last)
+    def _note_last_call(
+        self, route: ToLine, priced: PricedRoute, record: Record, claim: str = ""
+    ) -> None:
+        presented, identity = priced.presented, priced.presented.identity
+        last = LastCall(
+            record.call_id,
+            identity.asserted or claim or presented.calling,
+            record.called,
+            identity.presented,
+            self.clock.wall_ms(),
+            claimed=(presented.claimed or bool(claim)) and not identity.asserted,
+        )
+        self.stages.directory.last_calls.note(route.line.id, last)

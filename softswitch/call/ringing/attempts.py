@@ -124,10 +124,10 @@ class Dialer:
         left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
         if left < 0:
             raise Refusal(483, "hops_too_many")
-        if isinstance(destination, ToService):
-            raise Refusal(404, "service_not_dialled")
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, call_id, left, extra)
+        if isinstance(destination, ToService):
+            raise Refusal(404, "service_not_dialled")
         # The caller's location goes to emergency services alone.
         location = location_of(request) if destination.emergency else NOWHERE
         return self._ring_trunks(destination, identity, left, extra, location)

@@ -170,7 +170,7 @@ def _response(
     if qop == "auth-int":
         h2 = algorithm.digest(octets(f"{method}:{uri}:{algorithm.digest(body)}"))
     elif "@" in uri:
-        h2 = algorithm.digest(octets(f"{method}:{uri}"))
+        h2 = _HASHES[algorithm](octets(f"{method}:{uri}")).hexdigest()
     else:
         h2 = _h2_of_domain(algorithm, method, uri)
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce

@@ -39,6 +39,8 @@ LEAST_LATE_READS = 20
 LAG_SECONDS = 0.25
 """Interval at which the event loop's own lateness is measured."""
 _FIRST_LETTER = ord("A")
+_SOCKET = slice(2)
+"""The part of a flow that names our socket: transport and local address."""
 RETRY_AFTER_SECONDS = (5, 30)
 """Bounds of Retry-After, drawn at random so that rejected peers do not come back together."""
 
@@ -136,8 +138,8 @@ class Endpoint:
         self._on_refused = on_refused
         self._edges = edges or Edges()
         self._datagrams: dict[Address, Datagrams] = {}
-        self._senders: dict[Address, Callable[[bytes, Address], None]] = {}
-        """The same sockets as functions that send."""
+        self._senders: dict[object, Callable[[bytes, Address], None]] = {}
+        """The same sockets as functions that send, by transport and local address."""
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = math.inf
@@ -184,7 +186,7 @@ class Endpoint:
             self._loop, bound, self.arrived, self.failed, self.begin_reading, self.end_reading
         )
         self._datagrams[opened.local] = opened
-        self._senders[opened.local] = opened.sendto
+        self._senders["udp", opened.local] = opened.sendto
         return opened.local
 
     def _listen_stream(self, wanted: Listen) -> Address:
@@ -204,7 +206,7 @@ class Endpoint:
     def attach(self, local: Address, transport: Datagrams) -> None:
         """Use a datagram transport that the caller opened, as a simulation does."""
         self._datagrams[local] = transport
-        self._senders[local] = transport.sendto
+        self._senders["udp", local] = transport.sendto
         self.listening.append(Listen("udp", *local))
 
     async def close(self) -> None:
@@ -381,18 +383,23 @@ class Endpoint:
             now, tap = self._loop.time(), self._stack.tap
             if tap is not None:
                 tap((now, True, flow, message))
-            transport, local, remote, _, beyond = flow
-            if transport != "udp":
-                self.connections.send(message, flow.connection)
-            elif local not in self._senders:
-                # A registration at a socket of another process, or of a connection that is closed.
-                self._loop.call_soon(self.failed, flow)
+            send = self._senders.get(flow[_SOCKET])
+            if send is None:
+                self._send_elsewhere(message, flow)
             elif (
                 message[0] not in LIMITED
-                or self._free_until((beyond or remote)[0], 0.0) > now
-                or self._may_answer((beyond or remote)[0], message, now)
+                or self._free_until((flow.beyond or flow.remote)[0], 0.0) > now
+                or self._may_answer(flow.peer[0], message, now)
             ):
-                self._senders[local](message, remote)
+                send(message, flow.remote)
+
+    def _send_elsewhere(self, message: bytes, flow: Flow) -> None:
+        """Send a message by a connection, or by no socket of ours."""
+        if flow.transport != "udp":
+            self.connections.send(message, flow.connection)
+        else:
+            # A registration at a socket of another process, or of a connection that is closed.
+            self._loop.call_soon(self.failed, flow)
 
     def _wake_by(self, deadline: float) -> None:
         if deadline >= self._wake_at:
@@ -416,12 +423,11 @@ class Endpoint:
 
     def _write_unseen(self, message: bytes, flow: Flow) -> None:
         """Write a message of no transaction, which isn't shown to the tap."""
+        send = self._senders.get(flow[_SOCKET])
         if flow.transport != "udp":
             self.connections.send(message, flow.connection)
-        elif flow.local in self._senders and self._may_answer(
-            flow.peer[0], message, self._loop.time()
-        ):
-            self._senders[flow.local](message, flow.remote)
+        elif send is not None and self._may_answer(flow.peer[0], message, self._loop.time()):
+            send(message, flow.remote)
 
     def failed(self, flow: Flow) -> None:
         """Report that a message could not be sent by a flow."""

@@ -348,15 +348,16 @@ class IncomingInvite(Struct, eq=False):
         13.3.1.4), and waits for the PRACK of a description that it would overtake."""
         if self._session is None:
             return
-        if 200 <= response.status < 300:
+        stack, status = self._session.stack, response.status
+        if 200 <= status < 300:
             self._success = response
             if self._reliable is not None and self._reliable.defers(response):
                 return
             self._gives_up_at = now + TIMEOUT
-            self._session.stack.timers.arm(T1, now, _repeat_success, self)
+            stack.timers.arm(T1, now, _repeat_success, self)
         else:
             self._success = self._reliable = None
-        self.transmit(response, now)
+        stack.layer.respond(self.transaction, status, response.octets, now)
 
     def transmit(self, response: WrittenResponse, now: float) -> None:
         """Send a response through the transaction, as it is."""

@@ -270,7 +270,7 @@ class Session(Struct, eq=False):
     @property
     def _bye_must_wait(self) -> bool:
         """Not before the ACK to our 2xx (section 15), nor may it overtake the news of a REFER."""
-        if self.waits_for_ack:
+        if self.incoming is not None and self.incoming.waiting_for_ack:
             return True
         return self.referral is not None and self.referral.telling
 

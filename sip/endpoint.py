@@ -38,6 +38,8 @@ its buffer can't hold, at no cost."""
 LEAST_LATE_READS = 20
 LAG_SECONDS = 0.25
 """Interval at which the event loop's own lateness is measured."""
+LEAST_SLEEP_SECONDS = 0.01
+"""Timers of many calls that are due within it are run together; none is so exact."""
 _FIRST_LETTER = ord("A")
 _SOCKET = slice(2)
 """The part of a flow that names our socket: transport and local address."""
@@ -410,14 +412,15 @@ class Endpoint:
         self._wake = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
+        now = self._loop.time()
         self._wake, self._wake_at = None, math.inf
         try:
-            self._timers.expire(self._loop.time())
+            self._timers.expire(now)
         except Exception as error:
             self._agent.counters.faults += 1
             self._on_fault(error)
         if self._timers.next < self._wake_at:
-            self._wake_by(self._timers.next)
+            self._wake_by(max(self._timers.next, now + LEAST_SLEEP_SECONDS))
         if self._untold or self._unsent:
             self.drain()
 

@@ -174,6 +174,23 @@ def test_a_datagram_that_cannot_be_sent_fails_its_call_at_once():
     run(test())
 
 
+def test_timers_that_are_due_one_after_the_other_are_run_together():
+    async def test():
+        a = await Station().listen("udp")
+        timers, fired = a.agent.stack.timers, []
+        now = asyncio.get_running_loop().time()
+        for number in range(20):
+            timers.arm(
+                0.03 + 0.001 * number, now, lambda what, at: fired.append((what, at)), number
+            )
+        await a.until(lambda: len(fired) == 20)
+        assert [number for number, _ in fired] == [*range(20)]
+        assert len({at for _, at in fired}) <= 3
+        await a.close()
+
+    run(test())
+
+
 @pytest.mark.parametrize("beyond", [None, ("203.0.113.7", 5060)])
 def test_a_call_by_a_socket_that_is_not_ours_fails_at_once(beyond):
     async def test():

@@ -188,21 +188,22 @@ def _encoding(value: str) -> tuple[str, int, int] | None:
 @lru_cache(maxsize=256)  # a call asks a dozen times what each side said
 def media_target(description: SessionDescription) -> MediaTarget | None:
     """The target in a description's live audio stream; None if it has none."""
-    stream = description.media[0] if len(description.media) == 1 else None
-    connection = description.connection
+    media, connection = description.media, description.connection
+    if len(media) != 1 or connection is None or description.attributes:
+        return _any_target(description)
+    stream = media[0]
+    port = stream.port
     if (  # as of nearly all but browsers
-        stream is None
-        or connection is None
+        not port
+        or stream.protocol != PLAIN_RTP
+        or stream.kind != "audio"
         or stream.connection is not None
-        or description.attributes
         or stream.removed
-        or not (stream.port and stream.protocol == PLAIN_RTP and stream.kind == "audio")
     ):
         return _any_target(description)
     said, address = _said(stream.formats, stream.attributes), _host(connection.address)
     if said.has_secrets or not address:
         return _any_target(description)
-    port = stream.port
     return MediaTarget(
         address,
         port,

@@ -275,9 +275,10 @@ class Session(Struct, eq=False):
         return self.referral is not None and self.referral.telling
 
     def _send_deferred_bye(self, now: float) -> bool:
-        if self._deferred_bye is None or self._bye_must_wait or self.state is State.ENDED:
-            return self._deferred_bye is not None
-        self._send_bye(self._deferred_bye, now)
+        if self._deferred_bye is None:
+            return False
+        if not self._bye_must_wait and self.state is not State.ENDED:
+            self._send_bye(self._deferred_bye, now)
         return True
 
     def _send_bye(self, extra: Fields, now: float) -> None:

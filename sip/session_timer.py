@@ -6,6 +6,7 @@ refreshes: then it happens, whatever the peer promised and forgot.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -63,15 +64,17 @@ def agree(request: Request, ours: SessionInterval) -> Agreement:
         SipError: 422, the interval is too short.
     """
     values = request.values
-    supported = OPTION in request.option_tags(b"supported")
-    return _agreed(values.get(b"session-expires"), values.get(b"min-se"), supported, ours)
+    expires = values.get(b"session-expires")
+    # Who supports timers and asks for none leaves both to us, as who doesn't.
+    supported = expires is not None and OPTION in request.option_tags(b"supported")
+    return _agreed(expires, values.get(b"min-se"), supported, ours)
 
 
 @lru_cache(maxsize=256)  # each phone asks for the same in all its calls
 def _agreed(
     expires: bytes | None, min_se: bytes | None, supported: bool, ours: SessionInterval
 ) -> Agreement:
-    asked = _session_expires(expires)
+    asked = None if expires is None else _session_expires(expires)
     least = max(_min_se(min_se), LEAST)
     interval, refresher = asked or (ours.preferred, None)
     if asked is not None and interval < ours.least:
@@ -90,11 +93,12 @@ def _agreed(
 def learn(response: Response) -> Terms | None:
     """The terms of a 2xx to our INVITE or UPDATE; None for a peer without timers, and for terms
     that we would not keep."""
-    try:
-        found = _session_expires(response.values.get(b"session-expires"))
-    except ParseError:
+    value = response.values.get(b"session-expires")
+    if value is None:
         return None
-    if found is None:
+    try:
+        found = _session_expires(value)
+    except ParseError:
         return None
     interval, refresher = found
     return Terms(min(max(interval, LEAST), MOST), refresher != "uas")
@@ -113,10 +117,8 @@ def _asking(interval: int, least: int, *, we_refresh: bool) -> Fields:
     return (b"Session-Expires", value), (b"Min-SE", b"%d" % least)
 
 
-def _session_expires(value: bytes | None) -> tuple[int, str | None] | None:
+def _session_expires(value: bytes) -> tuple[int, str | None]:
     """Session-Expires = delta-seconds *( SEMI se-params ), and who refreshes."""
-    if value is None:
-        return None
     number, semicolon, rest = value.partition(b";")
     interval = grammar.number(number.strip(grammar.LWS))
     if interval is None:
@@ -182,7 +184,7 @@ class TimerWheel:
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self._slots: dict[int, dict[SessionTimer, None]] = {}
+        self._slots: defaultdict[int, dict[SessionTimer, None]] = defaultdict(dict)
         self._running = False
 
     def __len__(self) -> int:
@@ -191,7 +193,7 @@ class TimerWheel:
     def add(self, timer: SessionTimer, deadline: float, now: float) -> int:
         """Have a timer called in the first turn after its deadline; its slot."""
         slot = int(deadline // SLOT_SECONDS) + 1
-        self._slots.setdefault(slot, {})[timer] = None
+        self._slots[slot][timer] = None
         if not self._running:
             self._running = True
             self._timers.arm(SLOT_SECONDS, now, _turn, self)

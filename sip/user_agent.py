@@ -107,6 +107,7 @@ class UserAgent:
             randbits=randbits, sent_by=sent_by, server=server, session_interval=session_interval
         )
         self._repeats = self.stack.layer.repeats
+        self._receive_response = self.stack.layer.receive_response
         self.subscriptions = Subscriptions(self.stack, self._tell)
         self.counters = Counters()
         # An offer in a reliable provisional response would have to be answered in its PRACK.
@@ -133,7 +134,7 @@ class UserAgent:
             if isinstance(message, Response):
                 if not message.proven:
                     message.validate()
-                if not self.stack.layer.receive_response(message, now):
+                if not self._receive_response(message, now):
                     self.counters.stray_responses += 1
                 return
             method = message.method

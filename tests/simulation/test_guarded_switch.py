@@ -128,7 +128,7 @@ def _without_chance(answer, user):
     """The answer without what differs each time; all of the same length."""
     answer = answer.replace(user.encode(), b"xxx")
     answer = re.sub(rb'nonce="[0-9a-f]{44}"', b'nonce="..."', answer)
-    answer = re.sub(rb";tag=[0-9a-f]{16}", b";tag=...", answer)
+    answer = re.sub(rb";tag=[0-9a-f]{8}[.][0-9a-f]{16}", b";tag=...", answer)
     return re.sub(rb"(branch=z9hG4bKs[0-9.]+-|CSeq: |Call-ID: )[0-9]+", rb"\1N", answer)
 
 

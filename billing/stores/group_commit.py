@@ -115,6 +115,8 @@ class GroupCommit:
     ) -> None:
         self._apply = apply
         self._loop = loop
+        self._now = loop.time
+        self._create_future = loop.create_future
         self._gather_seconds = gather_seconds
         self._waiting: _Batch = []
         self._due = _NEVER
@@ -146,10 +148,9 @@ class GroupCommit:
             within_seconds: how long the command may wait for company. It joins the next batch in
                 any case, in its place.
         """
-        loop = self._loop
-        future = loop.create_future()
+        future = self._create_future()
         self._waiting.append((command, future))
-        now = loop.time()
+        now = self._now()
         due = now + (within_seconds or self._gather_seconds)
         if due < self._due:
             self._due = due
@@ -166,7 +167,7 @@ class GroupCommit:
         """Wait until everything that was submitted is applied."""
         self._due = self._spaced_until = 0.0
         if self._waiting and not self._is_writing:
-            self._arm(self._loop.time())
+            self._arm(self._now())
         if self._waiting or self._is_writing or self._untold:
             self._done = self._done or self._loop.create_future()
             await self._done
@@ -194,7 +195,7 @@ class GroupCommit:
                 # What is left over takes part in the next batch, which waits for nothing.
                 self._waiting, self._due, spacing = batch[MAX_BATCH:], 0.0, 0.0
                 del batch[MAX_BATCH:]
-        self._spaced_until = self._loop.time() + spacing
+        self._spaced_until = self._now() + spacing
         if self._writer is None:
             self._finish(batch, self._write(batch))
         else:
@@ -214,7 +215,7 @@ class GroupCommit:
         self.commands += len(batch)
         self._is_writing = False
         if self._waiting:
-            self._arm(self._loop.time())
+            self._arm(self._now())
         told = zip(batch, results, strict=True)
         if self._untold:
             self._untold.extend(told)

@@ -449,8 +449,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry)
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock before a batch reads, so that it is still true when the batch writes."""
     options = connection.get_execution_options()
-    writer = options.get("writer")
-    if writer is not None:  # SQLAlchemy's way would take as long as a batch's statements
-        writer.execute("BEGIN IMMEDIATE")
+    if "writer" in options:  # SQLAlchemy's way would take as long as a batch's statements
+        options["writer"].execute("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN" if options.get("reading", False) else "BEGIN IMMEDIATE")

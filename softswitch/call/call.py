@@ -86,7 +86,7 @@ class Call:
         self.context, self.caller, self.request = context, caller, request
         record = self.record = Record.of(call_id, request, clock.wall_ms())
         record.caller(caller)
-        mailbox = Mailbox(clock.loop)
+        mailbox = Mailbox(clock.loop, clock.deadlines)
         post = self.post = mailbox.post
         """Tells the call something; its own task handles it."""
         self.now = clock.now

@@ -7,28 +7,25 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from softswitch.call.deadlines import NEVER, Deadlines
+
 if TYPE_CHECKING:
     from softswitch.call.letters import Letter
-
-
-NEVER = float("inf")
 
 
 class Mailbox(Struct, eq=False):
     """A queue with one reader; each wait has a deadline."""
 
     _loop: asyncio.AbstractEventLoop
+    _deadlines: Deadlines
     _letters: list[Letter] = field(default_factory=list)  # a deque takes 600 octets of each call
     _waiter: asyncio.Future[Letter | None] | None = None
     """The reader's future; None once it has a letter, which would otherwise stay here."""
     _deadline: float = NEVER
     """The deadline of the reader's last wait."""
-    _timer: asyncio.TimerHandle | None = None
-    """Rings at the reader's deadline or before: most waits end by a letter, and a timer that goes
-    on into the next wait costs nothing, one that is set anew a push and a search in the loop's
-    heap."""
-    _wakes_at: float = NEVER
-    """The loop's time of the timer. A handle can't be asked: uvloop's rounds to milliseconds."""
+    wakes_at: float = NEVER
+    """When :attr:`_deadlines` wakes it: at the reader's deadline or before. Most waits end by a
+    letter, and a deadline that goes on into the next wait costs nothing."""
 
     def post(self, letter: Letter) -> None:
         """Give the letter to the waiting reader, or keep it."""
@@ -44,11 +41,10 @@ class Mailbox(Struct, eq=False):
         self._loop.call_later(seconds, self.post, letter)
 
     def rest(self) -> list[Letter]:
-        """The unread letters; the mailbox is empty and without a timer afterwards."""
+        """The unread letters; the mailbox is empty and without a deadline afterwards."""
         letters, self._letters = self._letters, []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._wakes_at = None, NEVER
+        if self.wakes_at != NEVER:
+            self._deadlines.leave(self)
         return letters
 
     def next(self, deadline: float) -> asyncio.Future[Letter | None]:
@@ -61,22 +57,16 @@ class Mailbox(Struct, eq=False):
             waiter.set_result(self._letters.pop(0))
         else:
             self._waiter, self._deadline = waiter, deadline
-            if deadline < self._wakes_at:
-                self._wake_at(deadline)  # at once, if it has passed
+            if deadline < self.wakes_at:
+                self._deadlines.put(deadline, self)  # it comes at once, if it has passed
         return waiter
 
-    def _wake_at(self, deadline: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._wakes_at = self._loop.call_at(deadline, self._ring), deadline
-
-    def _ring(self) -> None:
-        """The timer: the reader's deadline, or that of an earlier wait."""
-        self._timer, self._wakes_at = None, NEVER
+    def wake(self) -> None:
+        """The reader's deadline has come, or that of an earlier wait."""
         waiter = self._waiter
         if waiter is None or waiter.done():
             return
         if self._deadline <= self._loop.time():
             waiter.set_result(None)
         else:
-            self._wake_at(self._deadline)
+            self._deadlines.put(self._deadline, self)

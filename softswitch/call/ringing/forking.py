@@ -16,7 +16,7 @@ from sip.registrar import Binding
 from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.routing import NOT_IN_SERVICE
-from softswitch.call.mailbox import NEVER
+from softswitch.call.deadlines import NEVER
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.reach import Reach
 from softswitch.subscribers.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from softswitch.admission.decisions import PHONES
-from softswitch.call.mailbox import NEVER
+from softswitch.call.deadlines import NEVER
 from softswitch.call.ringing.forking import Attempt, Branches
 from softswitch.call.ringing.rented_targets import NO_TRUNK
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from softswitch.call.deadlines import FEW, Deadlines
 from softswitch.call.letters import BalanceChanged, PaidTimeChanged
 from softswitch.call.mailbox import Mailbox
 
@@ -31,7 +32,7 @@ def loop():
 
 def test_letters_come_in_order_and_none_at_the_deadline(loop):
     async def read():
-        mailbox = Mailbox(loop)
+        mailbox = Mailbox(loop, Deadlines(loop))
         mailbox.post(ONE)
         mailbox.post(OTHER)
         soon = loop.time() + 0.01
@@ -43,7 +44,7 @@ def test_letters_come_in_order_and_none_at_the_deadline(loop):
 
 def test_one_timer_serves_all_waits_for_a_deadline_that_stays_or_moves_away(loop):
     async def read():
-        mailbox = Mailbox(loop)
+        mailbox = Mailbox(loop, Deadlines(loop))
         for seconds in (60, 60, 70):
             loop.call_soon(mailbox.post, ONE)
             assert await mailbox.next(loop.time() + seconds) is ONE
@@ -55,7 +56,7 @@ def test_one_timer_serves_all_waits_for_a_deadline_that_stays_or_moves_away(loop
 
 def test_a_timer_that_is_left_from_an_earlier_deadline_ends_no_later_wait(loop):
     async def read():
-        mailbox = Mailbox(loop)
+        mailbox = Mailbox(loop, Deadlines(loop))
         soon = loop.time() + 0.01
         loop.call_soon(mailbox.post, ONE)
         assert await mailbox.next(soon) is ONE
@@ -67,7 +68,7 @@ def test_a_timer_that_is_left_from_an_earlier_deadline_ends_no_later_wait(loop):
 
 def test_a_deadline_before_the_timer_is_kept(loop):
     async def read():
-        mailbox = Mailbox(loop)
+        mailbox = Mailbox(loop, Deadlines(loop))
         loop.call_soon(mailbox.post, ONE)
         assert await mailbox.next(loop.time() + 60) is ONE
         return await mailbox.next(loop.time() + 0.01)
@@ -75,22 +76,54 @@ def test_a_deadline_before_the_timer_is_kept(loop):
     assert loop.run_until_complete(asyncio.wait_for(read(), 30)) is None
 
 
-def test_the_rest_leaves_no_timer_that_holds_the_call(loop):
-    async def read():
-        mailbox = Mailbox(loop)
+def test_deadlines_that_nobody_waits_for_any_more_are_cleared_away(loop):
+    deadlines = Deadlines(loop)
+
+    async def read(mailbox):
         loop.call_soon(mailbox.post, ONE)
         await mailbox.next(loop.time() + 60)
         mailbox.post(OTHER)
         assert mailbox.rest() == [OTHER]
-        held = loop._scheduled[0]
-        assert held.cancelled() and held._callback is None
 
-    loop.run_until_complete(read())
+    for _ in range(10 * FEW):
+        loop.run_until_complete(read(Mailbox(loop, deadlines)))
+    assert len(deadlines) <= FEW
+    assert loop.set == 1
+
+
+def test_each_of_many_mailboxes_is_woken_at_its_own_deadline_by_one_timer_at_a_time(loop):
+    deadlines, woken = Deadlines(loop), []
+
+    async def read(number, seconds):
+        assert await Mailbox(loop, deadlines).next(loop.time() + seconds) is None
+        woken.append(number)
+
+    async def all_of_them():
+        await asyncio.gather(read(1, 0.03), read(2, 0.01), read(3, 0.02), read(4, 0.01))
+
+    loop.run_until_complete(all_of_them())
+    assert woken == [2, 4, 3, 1]
+    assert len(deadlines) == 0
+
+
+def test_a_deadline_that_was_left_wakes_nobody(loop):
+    deadlines = Deadlines(loop)
+    left, other = Mailbox(loop, deadlines), Mailbox(loop, deadlines)
+
+    async def read():
+        loop.call_soon(left.post, ONE)
+        soon = loop.time() + 0.01
+        await left.next(soon)
+        left.rest()
+        return await other.next(soon), await asyncio.wait_for(other.next(soon + 0.01), 30)
+
+    assert loop.run_until_complete(read()) == (None, None)
+    assert len(deadlines) == 0
 
 
 def test_a_letter_after_a_reader_that_was_cancelled_is_kept_for_the_next(loop):
     async def read():
-        mailbox = Mailbox(loop)
+        mailbox = Mailbox(loop, Deadlines(loop))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(mailbox.next(loop.time() + 60), 0.01)
         mailbox.post(ONE)

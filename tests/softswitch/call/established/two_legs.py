@@ -175,7 +175,7 @@ class Network:
         return await self.media.open(None, None)
 
     def _legs(self, request, leg: Session, line: Line) -> Legs:
-        caller, mailbox = LineCaller(line), Mailbox(self.loop)
+        caller, mailbox = LineCaller(line), Mailbox(self.loop, self.clock.deadlines)
         record = Record.of("call", request, 0)
         security = self.security
         security.secure(leg, line)

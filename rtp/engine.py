@@ -51,6 +51,8 @@ from rtp.web_peer import WebPeer
 
 GIVEN_UP_SECONDS = 5.0
 """The interval at which a browser that is gone is reported again."""
+_COMPONENTS = (Component.RTP, Component.RTCP)
+"""By the lowest bit of the port."""
 MAX_BIND_TRIES = 64
 """Pairs tried for one side, if other programs sit on ports of the range."""
 
@@ -100,15 +102,14 @@ class Session:
         return "relay"
 
 
-class _Port:
-    """The owner of a port."""
+class _Owner:
+    """The side of a session that has a port pair."""
 
-    __slots__ = ("component", "session", "side")
+    __slots__ = ("session", "side")
 
-    def __init__(self, session: Session, side: int, component: Component) -> None:
+    def __init__(self, session: Session, side: int) -> None:
         self.session = session
         self.side = side
-        self.component = component
 
 
 class Engine:
@@ -128,7 +129,7 @@ class Engine:
         self._sockets = sockets
         self._sound = sound
         self._sessions: dict[int, Session] = {}
-        self._ports: dict[int, _Port] = {}
+        self._ports: dict[int, _Owner] = {}
         self._messages: list[FromWorker] = []
         self._silences: list[tuple[float, int]] = []
         """A heap of when which session would have been silent for too long, so that many calls are
@@ -213,8 +214,7 @@ class Engine:
         session = Session(message.session, relay, tuple(taken))
         self._sessions[session.id] = session
         for side, port in enumerate(taken):
-            self._ports[port] = _Port(session, side, Component.RTP)
-            self._ports[port + 1] = _Port(session, side, Component.RTCP)
+            self._ports[port] = self._ports[port + 1] = _Owner(session, side)
         self._rounds.opened(now)
         ports = (taken[0], 0 if message.side_b is None else taken[1])
         self._messages.append(Opened(session.id, *ports, self._start.ice_tcp_port or 0))
@@ -340,22 +340,22 @@ class Engine:
         owner = self._ports.get(port)
         if owner is None:
             return None
-        session = owner.session
+        session, own_component = owner.session, _COMPONENTS[port & 1]
         session.is_reached = True
         mine = session.relay.sides[owner.side]
         if mine.web is not None and not mine.web.is_media(data, source):
-            if owner.component is not Component.RTP or not mine.web.receive(data, source, now):
+            if own_component is not Component.RTP or not mine.web.receive(data, source, now):
                 mine.strays += 1
             self._see_to_web(session, owner.side, mine.web, now)
             return None
-        if mine.takes_fax(owner.component, data, source):
+        if mine.takes_fax(own_component, data, source):
             return self._pass_fax(session, owner.side, data, source, now)
         clear = mine.opened(data)
         if clear is None:
             return None
         latch = mine.latch
         before, noted = latch.source, latch.elsewhere
-        forward = session.relay.receive(owner.side, owner.component, clear, source, now)
+        forward = session.relay.receive(owner.side, own_component, clear, source, now)
         if latch.source is not before and latch.source is not None:
             self._latched(session, owner.side, latch.source)
         if latch.elsewhere is not noted and latch.elsewhere is not None:

@@ -146,7 +146,8 @@ class Latch:
         self._opened_at: float | None = None
         self._window_until = 0.0
         self._ignored: tuple[Address | None, ...] = ()
-        self._candidates: dict[Address, _Candidate] = {}
+        self._candidates: dict[Address, _Candidate] | None = None
+        """None until there is one, as in most calls: the announced source is latched at once."""
         self._reopened = False
         self._expects = True
         self._listens_until = 0.0
@@ -175,7 +176,7 @@ class Latch:
         self.announced = self.source = None
         self._trust = Trust.ELSEWHERE
         self._ignored = ()
-        self._candidates.clear()
+        self._candidates = None
 
     def announce(self, announced: Address | None) -> bool:
         """Take the address of the peer's SDP; True if it moves the peer, so that the latch is
@@ -201,7 +202,7 @@ class Latch:
         self.elsewhere = None
         self._opened_at = now
         self._window_until = now + self._window_seconds
-        self._candidates.clear()
+        self._candidates = None
 
     def settled(self, now: float) -> bool:
         """True if the latched source keeps its place until the next negotiation, and nothing that
@@ -275,7 +276,7 @@ class Latch:
         self.heard_at = now
         self.elsewhere = None
         self._trust = trust
-        self._candidates.clear()
+        self._candidates = None
 
     def _trust_of(self, host: str) -> Trust:
         if host == self.signalling_host:
@@ -306,10 +307,13 @@ class Latch:
         )
 
     def _proven(self, source: Address, sequence: int, ssrc: int, trust: Trust, now: float) -> bool:
-        candidate = self._candidates.get(source)
+        candidates = self._candidates
+        if candidates is None:
+            candidates = self._candidates = {}
+        candidate = candidates.get(source)
         if candidate is None:
-            if self._has_room(now):
-                self._candidates[source] = _Candidate(sequence, ssrc, now)
+            if _has_room(candidates, now):
+                candidates[source] = _Candidate(sequence, ssrc, now)
             return False
         candidate.follow(sequence, ssrc, now)
         if trust is Trust.ELSEWHERE:
@@ -324,11 +328,13 @@ class Latch:
             began_at = max(began_at, self.heard_at)
         return candidate.packets >= CONSISTENT_PACKETS and now - began_at >= patience
 
-    def _has_room(self, now: float) -> bool:
-        if len(self._candidates) < MAX_CANDIDATES:
+
+def _has_room(candidates: dict[Address, _Candidate], now: float) -> bool:
+    """True if another candidate may be kept; one that was silent for long goes for it."""
+    if len(candidates) < MAX_CANDIDATES:
+        return True
+    for source, candidate in candidates.items():
+        if now - candidate.last_at > CANDIDATE_REST_SECONDS:
+            del candidates[source]
             return True
-        for source, candidate in self._candidates.items():
-            if now - candidate.last_at > CANDIDATE_REST_SECONDS:
-                del self._candidates[source]
-                return True
-        return False
+    return False

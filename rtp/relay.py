@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from msgspec import Struct, field, structs
 
@@ -22,6 +24,7 @@ from rtp.web_peer import WebPeer
 SIDE_A, SIDE_B = 0, 1
 _RECEIVING = frozenset({"sendrecv", "recvonly"})
 _SENDING = frozenset({"sendrecv", "sendonly"})
+_AS_THEY_ARE: Mapping[int, int] = MappingProxyType({})
 
 
 class Component(IntEnum):
@@ -59,7 +62,7 @@ class RelaySide(Struct, eq=False):
     formats: Formats = UNKNOWN
     event_numbers: frozenset[int] = frozenset()
     """Payload types by which it tells of keys (RFC 4733)."""
-    renumbering: dict[int, int] = field(default_factory=dict)
+    renumbering: Mapping[int, int] = _AS_THEY_ARE
     """Its payload types that the other side knows by another number."""
     packet_ms: int = 20
     in_kernel: bool = False
@@ -173,7 +176,7 @@ class RelaySide(Struct, eq=False):
         if formats == self.formats:
             return
         self.formats = formats
-        self.renumbering = dict(formats.renumbered)
+        self.renumbering = dict(formats.renumbered) if formats.renumbered else _AS_THEY_ARE
         self.event_numbers = event_numbers(formats)
 
     def renumbered(self, data: bytes) -> bytes:

@@ -38,10 +38,10 @@ _receive.restype = ctypes.c_ssize_t
 class MediaSocket:
     """One port. Connected, the kernel takes packets from the peer only."""
 
-    __slots__ = ("_bound", "fd", "peer", "port", "socket")
+    __slots__ = ("_host", "fd", "peer", "port", "socket")
 
     def __init__(self, family: int, host: str, port: int) -> None:
-        self._bound = (host, port)
+        self._host = host
         self.socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self.socket.bind((host, port))
@@ -79,7 +79,7 @@ class MediaSocket:
 
     def rest(self) -> bool:
         """Hear nobody, so that nothing piles up; False if it can't be. The port stays ours."""
-        return self.connect(self._bound)
+        return self.connect((self._host, self.port))
 
     def wake(self) -> None:
         """Hear everybody after a rest, but nothing of the time before it: what waits came then, and
@@ -92,7 +92,7 @@ class MediaSocket:
     def _dissolve(self) -> None:
         """Connect to AF_UNSPEC, which the socket module can't say; the port stays bound."""
         self.peer = None
-        if ":" in self._bound[0]:
+        if ":" in self._host:
             self._renew()
         elif _connect(self.fd, _AF_UNSPEC, len(_AF_UNSPEC)) != 0:
             number = ctypes.get_errno()
@@ -103,7 +103,7 @@ class MediaSocket:
         peer's port when it should forget the peer, and goes on to drop what comes from others."""
         with socket.socket(self.socket.family, self.socket.type | socket.SOCK_NONBLOCK) as new:
             os.dup2(new.fileno(), self.fd, inheritable=False)
-        self.socket.bind(self._bound)
+        self.socket.bind((self._host, self.port))
 
 
 def can_send_to(ring: RingLanes) -> bool:

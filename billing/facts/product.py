@@ -12,6 +12,7 @@ ON_NET_SCOPE = "on_net"
 """In a scope: calls between our own lines."""
 EVERYWHERE = "all"
 """In a scope: every destination."""
+_NO_SETS: frozenset[str] = frozenset()
 CACHED_NUMBERS = 4096
 """The numbers whose destination sets are remembered; half a megabyte at most."""
 
@@ -129,7 +130,8 @@ class Destinations:
         for length in self._lengths:
             if length <= len(number):
                 found.update(self._marks.get(number[:length], {}))
-        return frozenset(name for name, held in found.items() if held)
+        # Of most numbers there is none, and each empty set would take 216 octets of its own.
+        return frozenset(name for name, held in found.items() if held) or _NO_SETS
 
     def length_in(self, name: str, number: str) -> int:
         """Length of the set's longest prefix of a number, in digits; 0 if it has none."""

@@ -32,7 +32,7 @@ class LiveCalls:
 
     def begin(self, call: Call) -> None:
         self.by_id[call.id] = call
-        call.task = self._loop.create_task(call.run())
+        call.task = self._loop.create_task(call.run(), name="call")
 
     def admitted(self, call_id: str, record: Record) -> None:
         """A leg of these lines and this payer belongs to the call, unless that is over."""

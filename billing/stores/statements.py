@@ -23,6 +23,8 @@ MAX_VALUES = 999
 """Values in a statement that writes several rows."""
 MAX_ROWS = 64
 """Rows of such a statement."""
+LEAST_ROWS = 32
+"""Rows from which on they are joined: fewer are written sooner one by one, but for the waiting."""
 JOINS_SINCE = (3, 33, 0)
 """SQLite's first version with UPDATE FROM."""
 _PARAMETER = re.compile(r"\?")
@@ -85,7 +87,7 @@ class Writing:
 
     def run(self, cursor: Cursor, rows: Iterable[Row], count: int) -> int:
         """Write so many rows; how many were touched."""
-        if count == 1 or not self._joins:
+        if count < LEAST_ROWS or not self._joins:
             cursor.executemany(self._text, rows)
             return cursor.rowcount
         waiting, touched = iter(rows), 0

@@ -9,10 +9,11 @@ spend its time on requests whose senders still wait (RFC 6357 section 4, RFC 539
 * While messages of a class are late, its newest is served first: it can still be answered before
   its sender retransmits it, which the oldest can't.
 * A message that has waited for longer than `patience_seconds` (less than timer A's and E's first
-  interval) is rejected with 503. From then on, its class has a limited number of places, and what
-  finds none is rejected as it arrives (:mod:`sip.shedding`). Rejections may take a part of the time
-  only; messages beyond that are dropped unread, and their retransmissions are queued behind all
-  others. So a sender learns soon that it must try elsewhere, or at least delays no other message.
+  interval) is rejected with 503. Once a message has waited for half of that, its class has a
+  limited number of places, and what finds none is rejected as it arrives (:mod:`sip.shedding`).
+  Rejections may take a part of the time only; messages beyond that are dropped unread, and their
+  retransmissions are queued behind all others. So a sender learns soon that it must try elsewhere,
+  or at least delays no other message.
 
 Pure: `now` is monotonic, in seconds.
 """

@@ -1,8 +1,8 @@
 """The number of new requests of one class that may wait while more come than can be served.
 
 A request that is left to wait for too long costs more than its rejection: it is read, queued and
-repeated by its sender up to six times. So, once a class has had to reject one, only so many wait as
-are served in `WAIT_SECONDS`, and all others are rejected as they arrive (RFC 6357 section 5.2: what
+repeated by its sender up to six times. So, once a class is late, only so many wait as are served in
+`WAIT_SECONDS`, and all others are rejected as they arrive (RFC 6357 section 5.2: what
 an overloaded server does with requests it can't serve must be cheap and soon).
 
 Pure: `now` is monotonic, in seconds.

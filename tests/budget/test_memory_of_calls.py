@@ -19,8 +19,8 @@ from sip import digest
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="sizes are of 3.11")
 
-RINGING = 17_850
-TALKING = 17_450
+RINGING = 18_200
+TALKING = 17_900
 CALLS = 60
 SWITCH, CALLER, TRUNK = ("192.0.2.1", 5060), ("198.51.100.1", 5060), ("203.0.113.1", 5060)
 DESCRIPTION = (

@@ -55,8 +55,7 @@ def test_answers_come_in_the_order_of_the_commands_over_all_batches():
     ("count", "expected"), [(40, [16, 32, 40]), (200, [50, 87, 115, 136, 152, 168, 184, 200])]
 )
 def test_a_batch_is_told_in_slices_between_which_the_loop_turns(count, expected):
-    """Of 40 answers 16 are told at once; whatever else is ready has its turn, then 16 more. Of
-    many, a quarter."""
+    """Slices of 16 answers, or of a quarter of many; what else is ready has its turn between."""
 
     async def run() -> list[int]:
         loop = asyncio.get_running_loop()

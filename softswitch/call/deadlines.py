@@ -76,8 +76,17 @@ class Deadlines:
             deadline, _, sleeper = heappop(self._heap)
             if sleeper.wakes_at == deadline:
                 sleeper.wakes_at = NEVER
-                sleeper.wake()
+                self._wake(sleeper)
             else:
                 self._left -= 1
         if self._heap and self._heap[0][0] < self._wakes_at:
             self._wake_at(self._heap[0][0])
+
+    def _wake(self, sleeper: Sleeper) -> None:
+        """Wake one sleeper; its fault is reported as that of a timer of its own would be, and
+        doesn't keep the timer of all the others from being set again."""
+        try:
+            sleeper.wake()
+        except Exception as error:
+            message = "a call's deadline caused an internal error"
+            self._loop.call_exception_handler({"message": message, "exception": error})

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from softswitch.call.deadlines import FEW, Deadlines
+from softswitch.call.deadlines import FEW, NEVER, Deadlines
 from softswitch.call.letters import BalanceChanged, PaidTimeChanged
 from softswitch.call.mailbox import Mailbox
 
@@ -119,6 +119,29 @@ def test_a_deadline_that_was_left_wakes_nobody(loop):
 
     assert loop.run_until_complete(read()) == (None, None)
     assert len(deadlines) == 0
+
+
+class FaultySleeper:
+    """A sleeper that can't be woken."""
+
+    wakes_at = NEVER
+
+    def wake(self) -> None:
+        raise RuntimeError("a fault")
+
+
+def test_a_sleeper_that_fails_keeps_no_other_from_being_woken(loop):
+    deadlines, faults = Deadlines(loop), []
+    loop.set_exception_handler(lambda _, context: faults.append(str(context["exception"])))
+
+    async def read():
+        soon = loop.time() + 0.01
+        deadlines.put(soon, FaultySleeper())
+        waits = (Mailbox(loop, deadlines).next(soon + more) for more in (0.0, 0.01))
+        return await asyncio.wait_for(asyncio.gather(*waits), 30)
+
+    assert loop.run_until_complete(read()) == [None, None]
+    assert faults == ["a fault"]
 
 
 def test_a_letter_after_a_reader_that_was_cancelled_is_kept_for_the_next(loop):

@@ -92,6 +92,10 @@ class Session:
         self.silent_at: float | None = None
         """When to look whether it is silent."""
 
+    def side_of(self, port: int) -> int:
+        """The side that has a port, RTP or RTCP."""
+        return SIDE_A if port & ~1 == self.ports[0] else SIDE_B
+
     @property
     def tier(self) -> Tier:
         """The tier that passes the session's packets on now."""
@@ -100,16 +104,6 @@ class Session:
         if any(side.in_kernel for side in self.relay.sides):
             return "kernel"
         return "relay"
-
-
-class _Owner:
-    """The side of a session that has a port pair."""
-
-    __slots__ = ("session", "side")
-
-    def __init__(self, session: Session, side: int) -> None:
-        self.session = session
-        self.side = side
 
 
 class Engine:
@@ -129,7 +123,8 @@ class Engine:
         self._sockets = sockets
         self._sound = sound
         self._sessions: dict[int, Session] = {}
-        self._ports: dict[int, _Owner] = {}
+        self._by_port: dict[int, Session] = {}
+        """By the even RTP ports, which stand for the odd RTCP ports above them, too."""
         self._messages: list[FromWorker] = []
         self._silences: list[tuple[float, int]] = []
         """A heap of when which session would have been silent for too long, so that many calls are
@@ -213,8 +208,8 @@ class Engine:
         )
         session = Session(message.session, relay, tuple(taken))
         self._sessions[session.id] = session
-        for side, port in enumerate(taken):
-            self._ports[port] = self._ports[port + 1] = _Owner(session, side)
+        for port in taken:
+            self._by_port[port] = session
         self._rounds.opened(now)
         ports = (taken[0], 0 if message.side_b is None else taken[1])
         self._messages.append(Opened(session.id, *ports, self._start.ice_tcp_port or 0))
@@ -321,7 +316,7 @@ class Engine:
         for side in session.relay.sides:
             self._expect_none(side)
         for port in session.ports:
-            del self._ports[port], self._ports[port + 1]
+            del self._by_port[port]
             self._sockets.release(port)
         figures = session.relay.figures(self._start.epoch_offset_ms)
         rests = session.is_reached or figures.a.packets + figures.b.packets > 0
@@ -337,29 +332,29 @@ class Engine:
         Returns:
             The port that it leaves from, its octets and its target; None if it goes nowhere.
         """
-        owner = self._ports.get(port)
-        if owner is None:
+        session = self._by_port.get(port & ~1)
+        if session is None:
             return None
-        session, own_component = owner.session, _COMPONENTS[port & 1]
+        index, own_component = session.side_of(port), _COMPONENTS[port & 1]
         session.is_reached = True
-        mine = session.relay.sides[owner.side]
+        mine = session.relay.sides[index]
         if mine.web is not None and not mine.web.is_media(data, source):
             if own_component is not Component.RTP or not mine.web.receive(data, source, now):
                 mine.strays += 1
-            self._see_to_web(session, owner.side, mine.web, now)
+            self._see_to_web(session, index, mine.web, now)
             return None
         if mine.takes_fax(own_component, data, source):
-            return self._pass_fax(session, owner.side, data, source, now)
+            return self._pass_fax(session, index, data, source, now)
         clear = mine.opened(data)
         if clear is None:
             return None
         latch = mine.latch
         before, noted = latch.source, latch.elsewhere
-        forward = session.relay.receive(owner.side, own_component, clear, source, now)
+        forward = session.relay.receive(index, own_component, clear, source, now)
         if latch.source is not before and latch.source is not None:
-            self._latched(session, owner.side, latch.source)
+            self._latched(session, index, latch.source)
         if latch.elsewhere is not noted and latch.elsewhere is not None:
-            self._messages.append(Elsewhere(session.id, _letter(owner.side), *latch.elsewhere))
+            self._messages.append(Elsewhere(session.id, _letter(index), *latch.elsewhere))
         if forward is None:
             return None
         side, component, target = forward
@@ -495,8 +490,8 @@ class Engine:
         """The packets as they may be sent: encrypted for peers with SRTP."""
         result = []
         for port, data, target in outgoing:
-            owner = self._ports[port]
-            sealed = owner.session.relay.sides[owner.side].sealed(data)
+            session = self._by_port[port & ~1]
+            sealed = session.relay.sides[session.side_of(port)].sealed(data)
             if sealed is not None:
                 result.append((port, sealed, target))
         return result

@@ -145,7 +145,7 @@ class Latch:
         self._window_seconds = window_seconds
         self._opened_at: float | None = None
         self._window_until = 0.0
-        self._ignored: tuple[Address | None, ...] = ()
+        self._ignored: tuple[Address, ...] = ()
         self._candidates: dict[Address, _Candidate] | None = None
         """None until there is one, as in most calls: the announced source is latched at once."""
         self._reopened = False
@@ -183,7 +183,11 @@ class Latch:
         lost."""
         if announced == self.announced:
             return False
-        self._ignored = tuple(a for a in (self.source, self.announced) if a != announced)
+        self._ignored = tuple(
+            address
+            for address in (self.source, self.announced)
+            if address is not None and address != announced
+        )
         self.announced = announced
         self.source = None
         self._trust = Trust.ELSEWHERE

@@ -55,7 +55,6 @@ class RelaySide(Struct, eq=False):
     multiplexes: bool = False
     """RTCP comes and goes on the RTP port (RFC 5761)."""
     negotiated: bool = False
-    reports: PeerReports = field(default_factory=PeerReports)
     one_way: bool = False
     """It isn't heard now, though it is spoken to."""
     was_one_way: bool = False
@@ -85,6 +84,8 @@ class RelaySide(Struct, eq=False):
     """When to look at the browser; monotonic seconds."""
     is_given_up: bool = False
     """True once it was reported that the browser is gone, or isn't the right one."""
+    _reports: PeerReports | None = None
+    """None until there is a report, as in calls with phones that send none."""
     _rtcp_announced: Address | None = None
     _rtcp_source: Address | None = None
 
@@ -96,6 +97,18 @@ class RelaySide(Struct, eq=False):
             signalling_address: the IP address that its SIP comes from, if known.
         """
         return cls(Latch(numeric_host(signalling_address), latch_seconds), latch_seconds)
+
+    @property
+    def reports(self) -> PeerReports:
+        """The reports to and from the peer."""
+        if self._reports is None:
+            self._reports = PeerReports()
+        return self._reports
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """The round trip to the peer that was measured last."""
+        return None if self._reports is None else self._reports.round_trip_ms
 
     def negotiate(self, remote: SetRemote) -> None:
         """Take what the peer's SDP says."""
@@ -416,7 +429,7 @@ class Relay:
 def side_figures(side: RelaySide, epoch_offset_ms: int) -> SideFigures:
     """Figures of one side; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
     figures = side.stream.figures(
-        epoch_offset_ms, side.strays, side.reports.round_trip_ms, side.was_one_way
+        epoch_offset_ms, side.strays, side.round_trip_ms, side.was_one_way
     )
     fax_packets = side.fax_packets + (0 if side.fax is None else side.fax.packets)
     return structs.replace(figures, fax_packets=fax_packets) if fax_packets else figures

@@ -232,7 +232,8 @@ class UdpSockets:
         else:
             self._unused_since.pop(rtp_port, None)
             self._wake(pair)
-        self.by_port[rtp_port], self.by_port[rtp_port + 1] = pair
+        for media_socket in pair:
+            self.by_port[media_socket.port] = media_socket
 
     def release(self, rtp_port: int) -> None:
         """Take a pair back from its session; it rests, or is closed."""

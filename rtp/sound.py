@@ -50,7 +50,7 @@ from rtp.reports import OwnReports
 from rtp.room_streams import RoomStreams
 from rtp.rooms import Rooms
 from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, SILENT_FRAME, Samples
-from rtp.sound_side import NOBODY, SoundSession, SoundSide
+from rtp.sound_side import NO_SIDES, NOBODY, SoundSession, SoundSide
 from rtp.telephone_event import DEFAULT_DIGIT_MS, DIGITS
 from rtp.tick import TickClock
 
@@ -198,7 +198,7 @@ class SoundTier:
             end_digits=message.end_digits,
         )
         self._recordings[recording.id] = (session, recording)
-        session.recordings.append(recording)
+        session.recordings += (recording,)
         self._side(session, "a")
         self._side(session, "b")
         self._files.open(recording.id, message.path, recording.channels)
@@ -220,7 +220,7 @@ class SoundTier:
 
     def close(self, session: SoundSession) -> None:
         """A session ends, and what belongs to it."""
-        for recording in list(session.recordings):
+        for recording in session.recordings:
             self._end_recording(recording, "closed")
         self._prompts.forget(session)
         for side in session.sides:
@@ -231,7 +231,7 @@ class SoundTier:
             if side.relay_side.inbound is not None:
                 self._leave(side)
         # They know each other; a worker has no garbage collector that would find that out.
-        session.sides = [None, None]
+        session.sides = NO_SIDES
 
     def moved(self, session: SoundSession) -> None:
         """A notice that a side is sent something else from now on, or at another address."""
@@ -262,7 +262,8 @@ class SoundTier:
             outbound = self._outbound(CLOCK_RATE)
             reports = OwnReports(b"%024x" % self._draw(96))
             side = SoundSide(session, letter, relay_side, outbound, reports)
-            session.sides[index] = side
+            a, b = session.sides
+            session.sides = (side, b) if index == SIDE_A else (a, side)
             self.negotiated(session)
         return side
 
@@ -345,7 +346,7 @@ class SoundTier:
 
     def _end_recording(self, recording: Recording, reason: RecordedReason) -> None:
         session, _ = self._recordings.pop(recording.id)
-        session.recordings.remove(recording)
+        session.drop(recording)
         self._ending[recording.id] = Recorded(
             session.id, recording.id, recording.duration_ms, reason
         )
@@ -358,7 +359,7 @@ class SoundTier:
         found = self._recordings.pop(recording, None)
         if found is not None:  # it failed while it went on
             session, it = found
-            session.recordings.remove(it)
+            session.drop(it)
             self._messages.append(
                 Recorded(session.id, recording, it.duration_ms, "failed", problem)
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from rtp.control import DigitMethod, Side, Source
 from rtp.dtmf import DtmfDetector, digit_tone
 from rtp.fax_tones import FaxToneDetector
@@ -213,6 +215,11 @@ class SoundSide:
         self.player.play(playing)
 
 
+Sides: TypeAlias = tuple[SoundSide | None, SoundSide | None]
+"""Side a and side b; None for a side whose sound is only relayed."""
+NO_SIDES: Sides = (None, None)
+
+
 class SoundSession:
     """The sound tier's part of a session.
 
@@ -226,12 +233,16 @@ class SoundSession:
         self.id = session
         self.relay = relay
         self.ports = ports
-        self.sides: list[SoundSide | None] = [None, None]
-        self.recordings: list[Recording] = []
+        self.sides = NO_SIDES
+        self.recordings: tuple[Recording, ...] = ()
         self.bridged = False
         """Its sides hear each other by way of us."""
         self.is_fax = False
         """A fax or modem was heard in it, so its sound is kept clear."""
+
+    def drop(self, recording: Recording) -> None:
+        """Give no more sound to a recording, which has ended."""
+        self.recordings = tuple([each for each in self.recordings if each is not recording])
 
 
 def silence(milliseconds: int) -> Piece:

@@ -4,6 +4,7 @@ G.107)."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from rtp.figures import SideFigures
@@ -40,6 +41,11 @@ class Counted(NamedTuple):
     timestamp: int
     ssrc: int
     sequence: int
+
+
+@lru_cache(maxsize=16)  # one number for the streams of all calls
+def _max_step(clock_rate: int) -> int:
+    return MAX_TRANSIT_STEP_SECONDS * clock_rate
 
 
 class ReceivedStream:
@@ -86,7 +92,7 @@ class ReceivedStream:
     @clock_rate.setter
     def clock_rate(self, clock_rate: int) -> None:
         self._clock_rate = clock_rate
-        self._max_step = MAX_TRANSIT_STEP_SECONDS * clock_rate
+        self._max_step = _max_step(clock_rate)
 
     def count(self, sequence: int, timestamp: int, ssrc: int, size: int, now: float) -> None:
         """Count a packet of `size` octets that arrived at `now` (monotonic seconds)."""

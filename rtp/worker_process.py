@@ -46,6 +46,8 @@ RESTART_SECONDS = 1.0
 """Between the death of a worker and its replacement, so that one that can't live costs little."""
 PATIENCE_SECONDS = 0.005
 """The longest that a message waits for company on its way to the worker."""
+RECORDS_AT_ONCE = 64
+"""Records of a worker that are read before other work has its turn."""
 PINGS_UNANSWERED = 4
 """Unanswered pings in a row, spread over the time after which a worker counts as hung."""
 
@@ -271,20 +273,22 @@ class WorkerProcess:
             asyncio.get_running_loop().remove_writer(channel)
 
     def _readable(self) -> None:
-        """One record; the loop calls again if there are more."""
-        if self._channel is None:
-            return
-        try:
-            size = self._channel.recv_into(self._buffer)
-        except BlockingIOError:
-            return
-        except OSError:
-            size = 0
-        if not size:
-            self._died()
-            return
-        for message in decode_from_worker(self._view[:size]):
-            self._take(message)
+        """Take all records that wait: one a turn wouldn't keep up with a worker whose turns are a
+        millisecond each, while those of a busy switch are ten."""
+        for _ in range(RECORDS_AT_ONCE):
+            if self._channel is None:
+                return
+            try:
+                size = self._channel.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError:
+                size = 0
+            if not size:
+                self._died()
+                return
+            for message in decode_from_worker(self._view[:size]):
+                self._take(message)
 
     def _take(self, message: FromWorker) -> None:
         match message:

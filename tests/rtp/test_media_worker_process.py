@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -412,6 +413,24 @@ def allowed(niceness):
     asks = f"import os; os.setpriority(os.PRIO_PROCESS, 0, {niceness})"
     ended = subprocess.run([sys.executable, "-c", asks], stderr=subprocess.DEVNULL, check=False)
     return os.getpriority(os.PRIO_PROCESS, 0) if ended.returncode else niceness
+
+
+def test_a_busy_switch_takes_all_answers_in_one_turn():
+    """Answers that come while the switch is busy don't wait a turn each: at some ten milliseconds,
+    calls waited for seconds for their ports."""
+
+    async def story(media):
+        asked = [asyncio.ensure_future(media.statuses()) for _ in range(40)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # written
+        time.sleep(0.5)  # noqa: ASYNC251 - busy, while the worker answers one by one
+        turns_with_answers = 0
+        while any(before := [not answer.done() for answer in asked]):
+            await asyncio.sleep(0)
+            turns_with_answers += sum(before) > sum(not answer.done() for answer in asked)
+        assert turns_with_answers <= 4
+
+    with_workers(story)
 
 
 @pytest.mark.parametrize("niceness", [0, -7])

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from queue import SimpleQueue
+from typing import Protocol
 
 from billing.facts.authorization import Authorization
 from billing.facts.command import Answer, Apply, Command
@@ -49,6 +50,14 @@ AccountsChanged = Callable[[set[int]], None]
 
 def _ignored(_accounts: set[int]) -> None:
     return
+
+
+class Holder(Protocol):
+    """The holder of a reservation."""
+
+    def cut(self, authorization: Authorization) -> None:
+        """The reservation is shorter now, because another call of the account was given what this
+        one had not used."""
 
 
 _Waiting = tuple[Command[object], asyncio.Future[object]]
@@ -132,9 +141,8 @@ class GroupCommit:
         """Told when nothing is under way any more; None while nothing waits for that."""
         self._writer = _Writer(self._write, loop, self._finish) if run_in_thread else None
         self._on_accounts_changed = on_accounts_changed
-        self.holders: dict[str, Callable[[Authorization], None]] = {}
-        """Callbacks by call id: told when the call's reservation was cut for another call of its
-        account. A call that has ended has none."""
+        self.holders: dict[str, Holder] = {}
+        """By call id. A call that has ended has none."""
         self.batches = 0
         self.commands = 0
 
@@ -260,4 +268,4 @@ class GroupCommit:
         for authorization in cut:
             holder = self.holders.get(authorization.call_id)
             if holder is not None:
-                holder(authorization)
+                holder.cut(authorization)

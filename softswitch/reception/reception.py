@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 from sip.dialog import DialogId
 from sip.errors import SipError
@@ -24,6 +23,7 @@ from softswitch.call.legs import Legs
 from softswitch.call.letters import HandOver, PickUp, Replace
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.media import Side
+from softswitch.call.ringing.attempts import PartyTrust
 from softswitch.conference import focus_referral
 from softswitch.reception.caller_proof import CallerProof, ProvenCall
 from softswitch.reception.refused_registrations import (
@@ -232,9 +232,12 @@ class Reception:
             owner = caller.trunk
             pinned, follows_private = owner.contact == "source", owner.contact == "contact"
         context = self.context
-        trusts = partial(context.dialer.trusts, owner)
         return context.signalling.agent.open_session(
-            received, now, pinned=pinned, follows_private=follows_private, trusts=trusts
+            received,
+            now,
+            pinned=pinned,
+            follows_private=follows_private,
+            trusts=PartyTrust(context.dialer.trusts, owner),
         )
 
     def _call(self, caller: Caller, request: Request, session: Session, name: str | None) -> Call:

@@ -13,8 +13,8 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="sizes are of 3.11")
 
-RINGING = 17_150
-TALKING = 16_750
+RINGING = 16_550
+TALKING = 16_280
 
 
 def octets_of_a_call(state: str) -> int:

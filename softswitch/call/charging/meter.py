@@ -102,7 +102,7 @@ class Meter(Struct, eq=False):
             charging.node,
             priced.most_calls,
         )
-        charging.money.holders[key] = self._cut
+        charging.money.holders[key] = self
         try:
             authorization = self._authorization = await charging.money.submit(command)
             self._opened = True
@@ -200,7 +200,7 @@ class Meter(Struct, eq=False):
         """There may be money again: have the call ask for an extension."""
         self._mailbox.post(BalanceChanged())
 
-    def _cut(self, authorization: Authorization) -> None:
+    def cut(self, authorization: Authorization) -> None:
         """Shorten the reservation, because another call of the account was given what this one had
         not used. The cut counts at once, so that it does not overwrite an extension that the store
         made later."""

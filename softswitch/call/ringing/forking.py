@@ -131,6 +131,7 @@ Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
 class _Branch(Struct, eq=False):
     """The invitation of one leg, and the terms of its contact."""
 
+    session: Session
     invitation: Invitation
     terms: BranchTerms
     silent_at: float
@@ -146,7 +147,7 @@ class Branches(Struct, eq=False):
     attempt: Attempt
     ringing: list[Session] = field(default_factory=list)
     _failures: tuple[tuple[int, Response | None], ...] = ()
-    _invited: dict[Session, _Branch] = field(default_factory=dict)
+    _invited: tuple[_Branch, ...] = ()  # mostly one; a dict takes four times the octets
     """All legs that were ever rung."""
     heard: bool = False
     """True once any response has come."""
@@ -165,18 +166,22 @@ class Branches(Struct, eq=False):
     def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:
         """Ring a phone again that refused our offer, with another offer; False if that was done
         before."""
-        branch = self._invited.get(session)
+        branch = self._branch(session)
         if branch is None or not branch.may_offer_more or branch.terms.confirmation is not None:
             return False
         branch.may_offer_more = False
         self.ringing.remove(session)
-        again = self._invite(branch.invitation, legs, offer, now, branch.terms)
-        self._invited[again].may_offer_more = False
+        self._invite(branch.invitation, legs, offer, now, branch.terms)
+        self._invited[-1].may_offer_more = False
         return True
+
+    def _branch(self, session: Session) -> _Branch | None:
+        """What is known of a leg; None if it is another attempt's."""
+        return next((branch for branch in self._invited if branch.session is session), None)
 
     def confirmation(self, session: Session) -> AnswerConfirmation | None:
         """The question to the person who answers a branch; None: none is asked."""
-        branch = self._invited.get(session)
+        branch = self._branch(session)
         return None if branch is None else branch.terms.confirmation
 
     def _invite(
@@ -186,19 +191,18 @@ class Branches(Struct, eq=False):
         offer: Offer,
         now: float,
         terms: BranchTerms = PLAIN,
-    ) -> Session:
+    ) -> None:
         if terms.confirmation is not None:
             offer = terms.confirmation.offer
         attempt = self.attempt
         party = attempt.trunk if attempt.phones is None else attempt.phones.line
         body, sound = offer(party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
-        self._invited[session] = _Branch(invitation, terms, now + SILENT_SECONDS)
+        self._invited += (_Branch(session, invitation, terms, now + SILENT_SECONDS),)
         session.sound = sound
         session.report_to(legs)
         legs.joined(session)
         self.ringing.append(session)
-        return session
 
     def late(self, binding: Binding, legs: Legs, offer: Offer, now: float) -> None:
         """Ring a phone that registered while the call rings, unless it rings already."""
@@ -207,7 +211,7 @@ class Branches(Struct, eq=False):
             return
         if any(terms.confirmation is not None for terms in self.attempt.terms):
             return  # only the legs that rang from the start have questions
-        invited = [branch.invitation for branch in self._invited.values()]
+        invited = [branch.invitation for branch in self._invited]
         if any((one.flow, one.uri) == (binding.flow, binding.contact) for one in invited):
             return
         if not self.ringing:  # the call waited for this phone to register
@@ -270,7 +274,7 @@ class Branches(Struct, eq=False):
         answered = any(response is not None for _, response in self._failures)
         if not answered or any(map(_is_heard, self.ringing)):
             return NEVER
-        return max(self._invited[session].silent_at for session in self.ringing)
+        return max(branch.silent_at for branch in self._invited if branch.session in self.ringing)
 
     @property
     def waits_for_dead(self) -> bool:
@@ -285,7 +289,7 @@ class Branches(Struct, eq=False):
         self.cancel(now)
 
     def _note_silent(self, session: Session) -> None:
-        phones, branch = self.attempt.phones, self._invited.get(session)
+        phones, branch = self.attempt.phones, self._branch(session)
         if phones is not None and phones.on_silent is not None and branch is not None:
             phones.on_silent(branch.invitation.uri)
 

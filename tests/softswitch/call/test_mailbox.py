@@ -83,7 +83,7 @@ def test_deadlines_that_nobody_waits_for_any_more_are_cleared_away(loop):
         loop.call_soon(mailbox.post, ONE)
         await mailbox.next(loop.time() + 60)
         mailbox.post(OTHER)
-        assert mailbox.rest() == [OTHER]
+        assert mailbox.rest() == (OTHER,)
 
     for _ in range(10 * FEW):
         loop.run_until_complete(read(Mailbox(loop, deadlines)))

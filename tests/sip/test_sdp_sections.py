@@ -11,6 +11,7 @@ from sip.sdp import (
     SessionDescription,
     _blocks,
     _media,
+    _of_phone,
     _plain_stream,
     _sections,
     _session,
@@ -110,9 +111,20 @@ def test_a_port_beyond_all_ports_and_one_with_zeros_are_read_in_full():
     assert outcome(SessionDescription.parse, PLAIN.replace(b"40000", b"65536")) is None
 
 
+def remembered():
+    caches = _of_phone, _plain_stream, _usual_attribute_lines
+    return [cache.cache_info().currsize for cache in caches]
+
+
 def test_no_key_of_a_description_stays_in_memory():
     for line in (b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:secret\r\n", b"a=ice-pwd:secret\r\n"):
-        before = _plain_stream.cache_info().currsize, _usual_attribute_lines.cache_info().currsize
+        before = remembered()
         bytes(SessionDescription.parse(PLAIN + line))
-        after = _plain_stream.cache_info().currsize, _usual_attribute_lines.cache_info().currsize
-        assert after == before
+        assert remembered() == before
+
+
+def test_a_description_that_is_long_by_its_name_is_not_remembered():
+    before = _of_phone.cache_info().currsize
+    long = PLAIN.replace(b"s=call", b"s=" + 1_000 * b"n")
+    assert SessionDescription.parse(long).name == 1_000 * "n"
+    assert _of_phone.cache_info().currsize == before

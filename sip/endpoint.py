@@ -126,6 +126,7 @@ class Endpoint:
         self._agent = agent
         self._stack = agent.stack
         self._untold, self._unsent = agent.untold, agent.stack.unsent
+        agent.stack.write_by(self._write)
         self._loop = loop
         self._on_event = on_event
         self._on_fault = on_fault
@@ -372,7 +373,8 @@ class Endpoint:
             self.drain()
 
     def drain(self) -> None:
-        """Report events and those that come of them, and write messages; call after a command."""
+        """Report events and those that come of them, and write messages to connections; call after
+        a command. Datagrams have gone out by then."""
         untold, unsent = self._untold, self._unsent
         while untold:
             try:
@@ -382,18 +384,27 @@ class Endpoint:
                 self._on_fault(error)
         while unsent:
             message, flow = unsent.popleft()
-            now, tap = self._loop.time(), self._stack.tap
+            tap = self._stack.tap
             if tap is not None:
-                tap((now, True, flow, message))
-            send = self._senders.get(flow[_SOCKET])
-            if send is None:
-                self._send_elsewhere(message, flow)
-            elif (
-                message[0] not in LIMITED
-                or self._free_until((flow.beyond or flow.remote)[0], 0.0) > now
-                or self._may_answer(flow.peer[0], message, now)
-            ):
-                send(message, flow.remote)
+                tap((self._loop.time(), True, flow, message))
+            self._send_elsewhere(message, flow)
+
+    def _write(self, message: bytes, flow: Flow) -> None:
+        """Send a datagram at once. A message of a connection waits for :meth:`drain`: one that
+        turns out to be broken fails its transactions, which may be in the middle of a step."""
+        send = self._senders.get(flow[_SOCKET])
+        if send is None:
+            self._unsent.append((message, flow))
+            return
+        now, tap = self._loop.time(), self._stack.tap
+        if tap is not None:
+            tap((now, True, flow, message))
+        if (
+            message[0] not in LIMITED
+            or self._free_until((flow.beyond or flow.remote)[0], 0.0) > now
+            or self._may_answer(flow.peer[0], message, now)
+        ):
+            send(message, flow.remote)
 
     def _send_elsewhere(self, message: bytes, flow: Flow) -> None:
         """Send a message by a connection, or by no socket of ours."""

@@ -27,6 +27,7 @@ from sip.timers import Timers
 from sip.transaction_layer import (
     ClientTransaction,
     ClientUser,
+    Send,
     ServerTransaction,
     TransactionLayer,
 )
@@ -94,7 +95,10 @@ class Stack:
         """Begins the tag of each answer that no transaction keeps; no tag of a dialog has a dot."""
         self._unkept_in_to = b";tag=" + self._unkept.encode("ascii")
         self.unsent: deque[tuple[bytes, Flow]] = deque()
-        """Messages to write, in order, each with its flow; the endpoint takes them out."""
+        """Messages to write, in order, each with its flow, of those that aren't written at once;
+        the endpoint takes them out."""
+        self.send: Send = self.queue
+        """Sends a message of a transaction, or one that no transaction keeps."""
         self._vias: dict[Flow, bytes] = {}
         self._contacts: dict[tuple[Flow, bool], bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
@@ -108,7 +112,7 @@ class Stack:
         self.capability_lines = lines_of(self.capabilities)
         self.timers = Timers()
         self.wheel = TimerWheel(self.timers)
-        self.layer = TransactionLayer(self.unsent, self.timers, self._via_again)
+        self.layer = TransactionLayer(self.queue, self.timers, self._via_again)
         self.tap: Tap | None = None
         """Sees each message; the endpoint calls it."""
         self.turn_ended: Callable[[], None] = _nothing
@@ -142,7 +146,7 @@ class Stack:
         tag = self._unkept + self.tag_for(request)
         lines = lines_of(fields) + self._server
         message = request.write_response(status, reason, tag, lines, body)
-        self.unsent.append((message, flow))
+        self.send(message, flow)
 
     def keeps_nothing_for(self, ack: bytes) -> bool:
         """True if an ACK, as it came, is to an answer that no transaction keeps: it needs nothing
@@ -345,7 +349,12 @@ class Stack:
         """A random number below `limit`."""
         return self._randbits(32) % limit
 
-    def send(self, message: bytes, flow: Flow) -> None:
+    def write_by(self, write: Send) -> None:
+        """Have messages written at once by a function, which may queue some of them. It must not
+        call back into the stack, whose transactions are in the middle of a step then."""
+        self.send = self.layer.send = write
+
+    def queue(self, message: bytes, flow: Flow) -> None:
         """Queue a message to be written."""
         self.unsent.append((message, flow))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -46,6 +45,8 @@ UDP_ONLY_SECONDS = 600.0
 MAX_UDP_ONLY = 1_000
 
 Enlarge = Callable[[Flow], Flow | None]
+Send = Callable[[bytes, Flow], None]
+"""Writes a message by its flow, or queues it."""
 
 Key = tuple[object, ...]
 
@@ -122,7 +123,7 @@ class TransactionLayer:
     """All transactions of a user agent.
 
     Args:
-        unsent: where messages wait to be written, each with its flow.
+        send: how messages go out, see :meth:`Stack.write_by`.
         via: the topmost Via of a request of ours that goes by a flow.
     """
 
@@ -131,11 +132,11 @@ class TransactionLayer:
 
     def __init__(
         self,
-        unsent: deque[tuple[bytes, Flow]],
+        send: Send,
         timers: Timers,
         via: Callable[[Flow, Request], bytes],
     ) -> None:
-        self._unsent = unsent
+        self.send = send
         self._timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
@@ -258,7 +259,7 @@ class TransactionLayer:
             arm = self._enlarge(transaction, self.enlarge, now)
             message, flow = transaction.message, transaction.flow
             reliable = flow.transport != "udp"
-        self._unsent.append((message, flow))
+        self.send(message, flow)
         if reliable:
             self._note_connection(transaction)
         arm(transaction, now)
@@ -283,7 +284,7 @@ class TransactionLayer:
         self._forget_connection(transaction)
         transaction.fallback = None
         arm = self._readdress(transaction, udp)
-        self._unsent.append((transaction.message, udp))
+        self.send(transaction.message, udp)
         arm(transaction, now)
 
     def _readdress(self, transaction: ClientTransaction, flow: Flow) -> Arm:
@@ -309,7 +310,7 @@ class TransactionLayer:
             for action in actions:
                 if action is Action.ACKNOWLEDGE:
                     ack = acknowledge(transaction.request, response)
-                    self._unsent.append((ack, transaction.flow))
+                    self.send(ack, transaction.flow)
                 elif user is not None:
                     user.on_response(transaction, response, now)
         finally:  # whatever the user does wrong, the transaction ends in its time
@@ -340,7 +341,7 @@ class TransactionLayer:
         if key in self._servers:
             self._step(self._servers[key], Input.REQUEST, now)
         elif key in self._answers:
-            self._unsent.append(self._answers[key])
+            self.send(*self._answers[key])
         else:
             return False
         return True
@@ -378,11 +379,10 @@ class TransactionLayer:
         """Send the final response to a new request other than an INVITE, all of whose transaction
         passes by this: the table's Completed and its timer J need the octets and nothing else. The
         request itself would stay in memory for 32 s, which is most of what a registration takes."""
-        answer = (message, flow)
-        self._unsent.append(answer)
+        self.send(message, flow)
         if flow.transport == "udp":  # a reliable transport repeats nothing: its J lasts no time
             key = request.transaction_key
-            self._answers[key] = answer
+            self._answers[key] = (message, flow)
             self._arm_answer(key, now)
 
     def _forget_answer(self, key: Key, now: float) -> None:
@@ -397,7 +397,7 @@ class TransactionLayer:
             return
         transaction.state, _, arms = step
         transaction.message = message
-        self._unsent.append((message, transaction.flow))
+        self.send(message, transaction.flow)
         for arm in arms:
             arm(transaction, now)
 
@@ -448,7 +448,7 @@ class TransactionLayer:
             for action in actions:
                 if action is Action.REPEAT:
                     if transaction.message:
-                        self._unsent.append((transaction.message, transaction.flow))
+                        self.send(transaction.message, transaction.flow)
                 elif isinstance(transaction, ServerTransaction):
                     if transaction.user is not None:
                         transaction.user.on_unacknowledged(transaction, now)

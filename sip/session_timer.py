@@ -46,11 +46,17 @@ class Terms(Struct, frozen=True):
 
     interval: int
     we_refresh: bool
+    refresh_after: float
+    """Seconds after which we refresh the session; if the peer does, the same as the next."""
+    expires_after: float
+    """Seconds after which a session that wasn't refreshed is ended (section 10)."""
 
-    @property
-    def expires_after(self) -> float:
-        """Seconds after which a session that wasn't refreshed is ended (section 10)."""
-        return self.interval - min(32.0, self.interval / 3)
+    @classmethod
+    def of(cls, interval: int, we_refresh: bool) -> Terms:
+        """Terms with what follows from them."""
+        expires_after = interval - min(32.0, interval / 3)
+        refresh_after = interval / 2 if we_refresh else expires_after
+        return cls(interval, we_refresh, refresh_after, expires_after)
 
 
 Agreement = tuple[Terms, Fields]
@@ -87,7 +93,7 @@ def _agreed(
     fields: Fields = ((b"Session-Expires", value),)
     if not we_refresh:
         fields = ((b"Require", OPTION), *fields)
-    return Terms(interval, we_refresh), fields
+    return Terms.of(interval, we_refresh), fields
 
 
 def learn(response: Response) -> Terms | None:
@@ -101,7 +107,7 @@ def learn(response: Response) -> Terms | None:
     except ParseError:
         return None
     interval, refresher = found
-    return Terms(min(max(interval, LEAST), MOST), refresher != "uas")
+    return Terms.of(min(max(interval, LEAST), MOST), refresher != "uas")
 
 
 def longer_interval(response: Response) -> Fields | None:
@@ -141,13 +147,13 @@ class SessionTimer(Struct, eq=False):
     _refresh_at: float = 0.0
     _expires_at: float = 0.0
     _slot: int | None = None
-    terms: Terms = Terms(MOST, True)
+    terms: Terms = Terms.of(MOST, True)
 
     def start(self, terms: Terms, now: float) -> None:
         """Count anew: the session was just set up or refreshed."""
         self.terms = terms
         self._expires_at = now + terms.expires_after
-        self._refresh_at = now + terms.interval / 2 if terms.we_refresh else self._expires_at
+        self._refresh_at = now + terms.refresh_after
         self._arm(now)
 
     def stop(self) -> None:

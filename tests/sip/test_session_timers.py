@@ -22,30 +22,34 @@ def asks(**fields: bytes) -> Request:
 @pytest.mark.parametrize(
     ("request_", "terms", "fields"),
     [
-        (asks(), Terms(1800, True), {b"Session-Expires": b"1800;refresher=uas"}),
-        (asks(Supported=b"timer"), Terms(1800, True), {b"Session-Expires": b"1800;refresher=uas"}),
+        (asks(), Terms.of(1800, True), {b"Session-Expires": b"1800;refresher=uas"}),
+        (
+            asks(Supported=b"timer"),
+            Terms.of(1800, True),
+            {b"Session-Expires": b"1800;refresher=uas"},
+        ),
         (
             asks(Supported=b"timer", Session_Expires=b"600;refresher=uac"),
-            Terms(600, False),
+            Terms.of(600, False),
             {b"Session-Expires": b"600;refresher=uac", b"Require": b"timer"},
         ),
         (
             asks(Supported=b"timer", Session_Expires=b"600;refresher=uas"),
-            Terms(600, True),
+            Terms.of(600, True),
             {b"Session-Expires": b"600;refresher=uas"},
         ),
         (
             # A proxy asked; the caller itself knows nothing of timers, so we refresh.
             asks(Session_Expires=b"600;refresher=uac"),
-            Terms(600, True),
+            Terms.of(600, True),
             {b"Session-Expires": b"600;refresher=uas"},
         ),
         (
             asks(Supported=b"timer", Session_Expires=b"7200", Min_SE=b"3600"),
-            Terms(3600, True),
+            Terms.of(3600, True),
             {b"Session-Expires": b"3600;refresher=uas"},
         ),
-        (asks(x=b"60"), Terms(90, True), {b"Session-Expires": b"90;refresher=uas"}),
+        (asks(x=b"60"), Terms.of(90, True), {b"Session-Expires": b"90;refresher=uas"}),
     ],
 )
 def test_what_the_called_side_agrees_to(request_, terms, fields):
@@ -61,10 +65,10 @@ def test_an_interval_that_is_too_brief_is_refused():
 @pytest.mark.parametrize(
     ("value", "terms"),
     [
-        (b"900;refresher=uac", Terms(900, True)),
-        (b"900;refresher=UAS", Terms(900, False)),
-        (b"900", Terms(900, True)),
-        (b"10", Terms(90, True)),
+        (b"900;refresher=uac", Terms.of(900, True)),
+        (b"900;refresher=UAS", Terms.of(900, False)),
+        (b"900", Terms.of(900, True)),
+        (b"10", Terms.of(90, True)),
     ],
 )
 def test_what_the_calling_side_learns(value, terms):
@@ -145,7 +149,7 @@ def test_422_is_answered_by_asking_for_more():
     talk.run(0.5)
     (answered,) = [e for e in talk.events[ALICE] if isinstance(e, Answered)]
     assert answered.response.get(b"session-expires") == b"1800;refresher=uac"
-    assert a.refresher._timer.terms == Terms(1800, True)
+    assert a.refresher._timer.terms == Terms.of(1800, True)
 
 
 def test_an_update_with_an_offer_is_the_owners_to_answer():

@@ -39,7 +39,9 @@ class Peer(Struct, eq=False):
                 allow = b", ".join(message.get_all(b"allow"))
                 accept = b", ".join(message.get_all(b"accept"))
             self.allows_update, types = _read(allow, accept)
-            if types:
+            if not self.info_types:
+                self.info_types = types  # one set for all the calls of a phone
+            elif types:
                 self._learn(types)
 
     def note_info_types(self, types: Sequence[bytes]) -> None:

@@ -361,9 +361,7 @@ class Endpoint:
         is under way."""
         if now is None:
             now = self._loop.time()
-        tap = self._stack.tap
-        if tap is not None:
-            tap((now, False, flow, data))
+        self._stack.tap((now, False, flow, data))
         try:
             self._agent.receive(data, flow, now, retry_after)
         except Exception as error:  # the fault of one message must not affect others
@@ -384,9 +382,7 @@ class Endpoint:
                 self._on_fault(error)
         while unsent:
             message, flow = unsent.popleft()
-            tap = self._stack.tap
-            if tap is not None:
-                tap((self._loop.time(), True, flow, message))
+            self._stack.tap((self._loop.time(), True, flow, message))
             self._send_elsewhere(message, flow)
 
     def _write(self, message: bytes, flow: Flow) -> None:
@@ -396,9 +392,8 @@ class Endpoint:
         if send is None:
             self._unsent.append((message, flow))
             return
-        now, tap = self._loop.time(), self._stack.tap
-        if tap is not None:
-            tap((now, True, flow, message))
+        now = self._loop.time()
+        self._stack.tap((now, True, flow, message))
         if (
             message[0] not in LIMITED
             or self._free_until((flow.beyond or flow.remote)[0], 0.0) > now

@@ -39,6 +39,8 @@ Seen = tuple[float, bool, Flow, bytes]
 """A message that was read or sent: monotonic seconds, True if we sent it, its flow, its octets."""
 Tap = Callable[[Seen], None]
 """Sees every message that is read or sent."""
+NO_TAP: Tap = deque[Seen](maxlen=0).append
+"""Keeps nothing: a tap that is always there needn't be asked for, and nearly always is one."""
 MAX_CACHED_VIAS = 10_000
 """Beginnings of Via fields, one for each flow, and Contacts; flows come and go, and the caches must
 not grow."""
@@ -113,7 +115,7 @@ class Stack:
         self.timers = Timers()
         self.wheel = TimerWheel(self.timers)
         self.layer = TransactionLayer(self.queue, self.timers, self._via_again)
-        self.tap: Tap | None = None
+        self.tap: Tap = NO_TAP
         """Sees each message; the endpoint calls it."""
         self.turn_ended: Callable[[], None] = _nothing
         """Called by the endpoint after each turn of reading, for what the tap has gathered."""
@@ -123,9 +125,6 @@ class Stack:
     def add_tap(self, tap: Tap) -> None:
         """Show every message to one more tap."""
         first = self.tap
-        if first is None:
-            self.tap = tap
-            return
 
         def both(seen: Seen) -> None:
             first(seen)

@@ -6,6 +6,7 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
+from sip.stack import NO_TAP
 from softswitch.control.errors import OperationError
 from softswitch.operations.context import Context
 from softswitch.process.live import Live, call_trace
@@ -120,7 +121,7 @@ def test_registrations_and_other_calls_stay_out(exchange, monkeypatch):
 
 def test_nothing_is_kept_where_it_is_off(monkeypatch):
     exchange = Exchange(seed=1, config="[trace]\nmegabytes = 0\n")
-    assert exchange.switch.agent.stack.tap is None
+    assert exchange.switch.agent.stack.tap is NO_TAP
     with pytest.raises(OperationError, match="no messages are kept"):
         trace(exchange, "x", monkeypatch)
     exchange.close()

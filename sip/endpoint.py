@@ -145,7 +145,6 @@ class Endpoint:
         """The same sockets as functions that send, by transport and local address."""
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
-        self._wake_at = math.inf
         self._timers = agent.stack.timers
         self._timers.on_sooner = self._wake_by
         if self._timers.next < math.inf:  # armed before there was an endpoint
@@ -410,22 +409,19 @@ class Endpoint:
             self._loop.call_soon(self.failed, flow)
 
     def _wake_by(self, deadline: float) -> None:
-        if deadline >= self._wake_at:
-            return  # waking too early costs less than arming anew
         if self._wake is not None:
             self._wake.cancel()
-        self._wake_at = deadline
         self._wake = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
         now = self._loop.time()
-        self._wake, self._wake_at = None, math.inf
+        self._wake = None
         try:
             self._timers.expire(now)
         except Exception as error:
             self._agent.counters.faults += 1
             self._on_fault(error)
-        if self._timers.next < self._wake_at:
+        if self._timers.next < math.inf:
             self._wake_by(max(self._timers.next, now + LEAST_SLEEP_SECONDS))
         if self._untold or self._unsent:
             self.drain()

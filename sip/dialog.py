@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 from msgspec import Struct, structs
 
 from sip.errors import ParseError
+from sip.fields import END
 from sip.flow import Flow, host_address
 from sip.message import Message, Request, Response
 from sip.uri import Uri
@@ -110,18 +111,30 @@ class Dialog(Struct, eq=False, kw_only=True):
                 return True
         return False
 
-    def start(self, method: str, cseq: int, via: bytes, max_forwards: int = 70) -> bytes:
-        """The request line and the fields that every request of the dialog carries (12.2.1.1).
+    def write(
+        self,
+        method: str,
+        cseq: int,
+        via: bytes,
+        max_forwards: int = 70,
+        lines: bytes = b"",
+        body: bytes = b"",
+    ) -> bytes:
+        """A request of the dialog, with the fields that each one carries (12.2.1.1).
 
-        None of them holds CR or LF: the peer's were read from a message, and ours were checked by
+        None of these holds CR or LF: the peer's were read from a message, and ours were checked by
         :meth:`UserAgent.invite`.
+
+        Args:
+            lines: of its own fields, by :func:`sip.fields.lines_of`.
         """
         target, routes, name = self.remote_target, b"", method.encode()
         if self.route_set:
             target, routes = self._routed()
         call_id = self.call_id.encode("utf-8", "surrogateescape")
-        return _START % (
+        return _REQUEST % (
             name, target, via, max_forwards, routes, self.local, self.remote, call_id, cseq, name,
+            lines, len(body), body,
         )  # fmt: skip
 
     def _routed(self) -> tuple[bytes, bytes]:
@@ -134,9 +147,9 @@ class Dialog(Struct, eq=False, kw_only=True):
         return target, b"".join([b"\r\nRoute: " + route for route in routes])
 
 
-_START = (
+_REQUEST = (
     b"%s %s SIP/2.0\r\nVia: %s\r\nMax-Forwards: %d%s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s"
-    b"\r\nCSeq: %d %s"
+    b"\r\nCSeq: %d %s" + END
 )
 
 

@@ -49,13 +49,14 @@ def breaks(lines: list[bytes]) -> bool:
     return LF in text or CR in text
 
 
-_END = b"%s\r\nContent-Length: %d\r\n\r\n%s"
-_MESSAGE = b"%s" + _END
+END = b"%s\r\nContent-Length: %d\r\n\r\n%s"
+"""The end of every message: further lines, Content-Length and body."""
+_MESSAGE = b"%s" + END
 COPIED = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s"
 """The lines that nearly every response copies (RFC 3261 section 8.2.6.2)."""
-ANSWER = b"%s" + COPIED + _END
+ANSWER = b"%s" + COPIED + END
 """Nearly every response."""
-AGAIN = b"%s%s" + _END
+AGAIN = b"%s%s" + END
 """A response whose copied lines are written already."""
 _line = b"\r\n%s: %s".__mod__
 """The line of a field, behind the line above it."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from sip import digest
 from sip.credentials import Credentials
 from sip.dialog import Dialog
-from sip.fields import AGAIN, Fields, lines_of, status_line, write
+from sip.fields import AGAIN, Fields, lines_of, status_line
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.reliable import ReliableReceiver, ReliableSender, Supported
@@ -200,8 +200,8 @@ class OutgoingInvite(Struct, eq=False):
         fields = self._authorization  # as the INVITE's (RFC 3261 section 22.1)
         if body:
             fields = (*fields, (b"Content-Type", b"application/sdp"))
-        start = dialog.start("ACK", self._number, stack.via(flow))
-        return write(start, lines_of(fields), body), flow
+        via = stack.via(flow)
+        return dialog.write("ACK", self._number, via, 70, lines_of(fields), body), flow
 
     def cancel(self, now: float, extra: Fields = ()) -> None:
         """Give up; a CANCEL may only follow a provisional response (RFC 3261 section 9.1)."""

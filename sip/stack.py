@@ -17,7 +17,7 @@ from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
 from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import ParseError
-from sip.fields import Field, Fields, lines_of, usual_lines, write
+from sip.fields import Field, Fields, lines_of, usual_lines
 from sip.flow import Address, Flow
 from sip.grammar import MAGIC_COOKIE, text
 from sip.message import Request, Response
@@ -235,7 +235,7 @@ class Stack:
         request = Request()
         request.method = method
         request.body = body
-        request.raw = write(dialog.start(method, number, via, max_forwards), lines, body)
+        request.raw = dialog.write(method, number, via, max_forwards, lines, body)
         request.branch = via[_BRANCH].decode("ascii")
         return request
 

@@ -41,10 +41,10 @@ def in_dialog(session, method: str, **changed: str) -> bytes:
     """A request of a session's dialog, as its phone would send it, with some fields changed."""
     dialog = session.dialog
     via = b"SIP/2.0/UDP x;branch=z9hG4bKevil"
-    start = dialog.start(method, dialog.local_cseq + 1, via)
     fields = [
         (name, changed.get(name.decode().replace("-", "_"), value.decode()).encode())
-        for name, value in parse_message(start + b"\r\n\r\n").fields
+        for name, value in parse_message(dialog.write(method, dialog.local_cseq + 1, via)).fields
+        if name != b"Content-Length"  # Request.build adds it
     ]
     return bytes(Request.build(method, b"sip:192.0.2.1", fields))
 

@@ -38,9 +38,10 @@ def calling(**fields) -> Dialog:
 
 
 def sent(dialog, method, cseq):
-    """Request-URI and fields of a request of the dialog."""
-    made = parse_message(dialog.start(method, cseq, b"V") + b"\r\n\r\n")
-    return made.raw_uri, made.fields
+    """Request-URI and fields of a request of the dialog, up to its Content-Length."""
+    made = parse_message(dialog.write(method, cseq, b"V"))
+    assert made.fields[-1] == (b"Content-Length", b"0")
+    return made.raw_uri, made.fields[:-1]
 
 
 ROUTES = b"<sip:p1.example.org;lr>, <sip:p2.example.org;lr>"

@@ -40,8 +40,8 @@ def test_a_bye_of_a_stored_dialog_goes_by_the_edges_to_the_phone() -> None:
     octets = stored_dialog.encode([stored_dialog.stored(dialog(), authenticates=True)])
     (end,) = stored_dialog.decode(octets)
     assert end.authenticates
-    start = end.dialog().start("BYE", 9, b"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx")
-    bye = parse_message(start + b"\r\n\r\n")
+    via = b"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx"
+    bye = parse_message(end.dialog().write("BYE", 9, via))
     assert bye.raw_uri == b"sip:ana@198.51.100.7:5062"
     assert bye.get_all(b"route") == [b"<sip:10.0.0.1;lr>", b"<sip:10.0.0.2;lr>"]
     assert bye.get(b"call-id") == b"a-\xe9@198.51.100.7"

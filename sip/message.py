@@ -555,11 +555,13 @@ class Request(Message):
 class Response(Message):
     """A response."""
 
-    __slots__ = ("reason", "status")
+    __slots__ = ("reason", "status", "transaction_key")
 
     status: int
     reason: str
 
+    transaction_key: tuple[str | None, str]
+    """The key of its client transaction: branch and method (RFC 3261 section 17.1.3)."""
     @classmethod
     def started(cls, status: int, reason: str) -> Response:
         """A response of whose parts the status line is known so far."""
@@ -568,6 +570,9 @@ class Response(Message):
         return response
 
     @classmethod
+    def _read_transaction_key(self) -> tuple[str | None, str]:
+        return self.branch, self.cseq.method
+
     def build(
         cls, status: int, reason: str, fields: Sequence[Field], body: bytes = b""
     ) -> Response:

@@ -72,7 +72,7 @@ _read_request = _lines(
 ).fullmatch  # fmt: skip
 """The method of the CSeq must be that of the request line."""
 _read_response = _lines(
-    PLAIN_VIA_BRANCH, rb"([0-9]{1,9}) ([A-Z]+)", PLAIN_CALL_ID, _OURSELVES, _PEER,
+    PLAIN_VIA_BRANCH, rb"[0-9]{1,9} ([A-Z]+)", PLAIN_CALL_ID, _OURSELVES, _PEER,
     rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)", rb"(?:" + _TARGET + rb")?",
 ).fullmatch  # fmt: skip
 """A session reads the Contact, so it must be sound."""
@@ -114,9 +114,8 @@ class ProvenResponse(Response, Struct, eq=False):
     repeated: Repeated
     status: int
     reason: str
-    branch: str
+    transaction_key: tuple[str, str]
     to_tag: str | None
-    cseq: CSeq
     plain_target: str | None
     proven = True
 
@@ -155,12 +154,11 @@ def read_plain(data: bytes) -> Request | Response | None:
         plain = _read_response(lines.decode("utf-8", "surrogateescape"))
         if plain is None:
             return _unproven(data, body, parts[0], values, repeated)
-        # Nobody asks for the tag and the Call-ID that are ours.
-        branch, number, method, to_tag, status, reason, target = plain.groups()
+        # Tag, Call-ID and number are ours; only a PRACK needs the number.
+        branch, method, to_tag, status, reason, target = plain.groups()
         return ProvenResponse(
-            data, body, values, repeated, int(status), reason, branch, to_tag,
-            _cseq((int(number), method)), target,
-        )  # fmt: skip
+            data, body, values, repeated, int(status), reason, (branch, method), to_tag, target
+        )
     lines = b"\n".join(layout.of_request(parts))
     plain = _read_request(lines.decode("utf-8", "surrogateescape"))
     if plain is None:

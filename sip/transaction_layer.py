@@ -298,7 +298,7 @@ class TransactionLayer:
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Take a response; True if it belonged to a transaction (RFC 3261 section 17.1.3)."""
-        transaction = self._clients.get((response.branch, response.cseq.method))
+        transaction = self._clients.get(response.transaction_key)
         if transaction is None:
             return False
         step = transaction.machine.get((transaction.state, RESPONSE_INPUTS[response.status // 100]))

@@ -140,6 +140,10 @@ class TransactionLayer:
         self._timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
+        self.server: Callable[[Key], ServerTransaction | None] = self._servers.get
+        """The transaction of a request, by its key. An ACK has that of the INVITE with whose branch
+        it came: after a 2xx the ACK is the session's (RFC 6026 section 7.1), otherwise
+        :meth:`acknowledged` takes it."""
         self._answers: dict[Key, tuple[bytes, Flow]] = {}
         """Final responses to requests that were answered at once, as they are sent again."""
         self._merged: dict[Key, ServerTransaction] = {}
@@ -345,11 +349,6 @@ class TransactionLayer:
         else:
             return False
         return True
-
-    def find_invite(self, ack: Request) -> ServerTransaction | None:
-        """The INVITE with whose branch an ACK came. After a 2xx the ACK is the session's (RFC 6026
-        section 7.1), otherwise :meth:`acknowledged` takes it."""
-        return self._servers.get(ack.transaction_key)
 
     def acknowledged(self, invite: ServerTransaction, now: float) -> None:
         """Take the ACK to a final response other than a 2xx."""

@@ -108,6 +108,7 @@ class UserAgent:
         )
         self._repeats = self.stack.layer.repeats
         self._receive_response = self.stack.layer.receive_response
+        self._is_merged, self._server = self.stack.layer.is_merged, self.stack.layer.server
         self.subscriptions = Subscriptions(self.stack, self._tell)
         self.counters = Counters()
         # An offer in a reliable provisional response would have to be answered in its PRACK.
@@ -242,8 +243,7 @@ class UserAgent:
             usage.receive(request, flow, now)
 
     def _on_ack(self, request: Request, flow: Flow, now: float) -> None:
-        layer = self.stack.layer
-        invite = layer.find_invite(request)
+        invite = self._server(request.transaction_key)
         if invite is not None and invite.state is not State.ACCEPTED:
             layer.acknowledged(invite, now)
             return

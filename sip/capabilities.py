@@ -21,12 +21,6 @@ ACCEPT_BODIES = (b"Accept", b"application/sdp, multipart/mixed")
 """The Accept of a 415: multipart bodies are read, too (RFC 5621 section 3.1)."""
 _DESCRIBED = ("INVITE", "UPDATE", "PRACK")
 """Requests whose body is a session description."""
-_EXTENDING = frozenset({b"require", b"proxy-require", b"content-encoding"})
-_RESTRICTING = _EXTENDING | {b"content-type", b"accept"}
-"""Fields that may ask for what we don't know."""
-asks_nothing = _RESTRICTING.isdisjoint
-"""True of the fields of a request that :func:`not_understood` needn't look at, as of nearly all
-but INVITEs."""
 _KNOWN_PARTS = (SDP_TYPE, LOCATION_TYPE)
 """Bodies beside which nothing is refused, whatever their handling."""
 
@@ -38,12 +32,14 @@ def not_understood(request: Request) -> SipError | None:
     Raises:
         ParseError: 400, a multipart body that can't be read.
     """
-    values = request.values
-    if asks_nothing(values):
+    if request.layout.asks_nothing:
         return None
-    described = values.get(b"content-type", SDP_TYPE) == values.get(b"accept", SDP_TYPE) == SDP_TYPE
-    if described and request.repeated is None and _EXTENDING.isdisjoint(values):
-        return None  # as of nearly all INVITEs
+    values = request.values
+    if (
+        request.layout.asks_by_types
+        and values.get(b"content-type", SDP_TYPE) == values.get(b"accept", SDP_TYPE) == SDP_TYPE
+    ):
+        return None
     if b"require" in values or b"proxy-require" in values:
         wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
         unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]

@@ -20,6 +20,9 @@ _IN_REQUEST = (b"via", b"max-forwards", b"cseq", b"call-id", b"from", b"to")
 _IN_RESPONSE = (b"via", b"cseq", b"call-id", b"from", b"to")
 _COPIED_TO_SOME = frozenset({b"record-route", b"timestamp"})
 """Fields that some answers copy."""
+_EXTENDING = frozenset({b"require", b"proxy-require", b"content-encoding"})
+_RESTRICTING = _EXTENDING | {b"content-type", b"accept"}
+"""Fields that may ask for what we don't know (:mod:`sip.capabilities`)."""
 _START = 0
 """The place of the start line among the parts of a head."""
 
@@ -39,6 +42,10 @@ class Layout(Struct, frozen=True):
     answers_plainly: bool
     """True if every answer to a request copies one value each of Via, From, To, Call-ID and CSeq,
     and nothing else (RFC 3261 section 8.2.6)."""
+    asks_nothing: bool
+    """True if no field may ask for what we don't know, as in nearly all requests but INVITEs."""
+    asks_by_types: bool
+    """True if only Content-Type and Accept may, each standing once, as in nearly all INVITEs."""
     of_request: Pick
     """Via, Max-Forwards, CSeq, Call-ID, From, To, the start line and, if there is one, Contact."""
     of_response: Pick
@@ -58,8 +65,15 @@ def layout_of(names: bytes) -> Layout:
     keys = tuple(map(known_name, names.split(b":")))
     repeats = len(set(keys)) < len(keys)
     answers_plainly = not repeats and _COPIED_TO_SOME.isdisjoint(keys)
-    of_request, of_response = _pick(keys, _IN_REQUEST), _pick(keys, _IN_RESPONSE)
-    return Layout(keys, repeats, answers_plainly, of_request, of_response)
+    return Layout(
+        keys,
+        repeats,
+        answers_plainly,
+        _RESTRICTING.isdisjoint(keys),
+        not repeats and _EXTENDING.isdisjoint(keys),
+        _pick(keys, _IN_REQUEST),
+        _pick(keys, _IN_RESPONSE),
+    )
 
 
 def _pick(keys: tuple[bytes, ...], needed: tuple[bytes, ...]) -> Pick:
@@ -75,3 +89,7 @@ def _pick(keys: tuple[bytes, ...], needed: tuple[bytes, ...]) -> Pick:
 def _value(field: int) -> int:
     """The place of a field's value, behind the start line and the field's name."""
     return 2 + 2 * field
+
+
+NO_LAYOUT = Layout((), False, False, False, False, _nothing_whole, _nothing_whole)
+"""Of a request that isn't read by its layout: nothing is known of it."""

@@ -38,6 +38,7 @@ from sip.headers import (
     split_list,
     via_source,
 )
+from sip.layout import NO_LAYOUT
 from sip.uri import MAX_URI_BYTES, Uri
 
 MAX_MESSAGE_BYTES = 65_535
@@ -370,8 +371,8 @@ class Request(Message):
     transaction_key: tuple[object, ...]
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
-    answers_plainly = False
-    """True if its answers are written by :data:`sip.fields.ANSWER`."""
+    layout = NO_LAYOUT
+    """What the names of its fields say."""
 
     @classmethod
     def started(cls, method: str, raw_uri: bytes) -> Request:
@@ -511,7 +512,7 @@ class Request(Message):
     ) -> bytes:
         """The octets of :meth:`respond`, for a response of which nothing else is needed; `lines`
         are those of its own fields, by :func:`sip.fields.lines_of`."""
-        if not self.answers_plainly:
+        if not self.layout.answers_plainly:
             return write(self._start(status, reason, to_tag), lines, body)
         via, from_, to, call_id, cseq = _COPIED(self.values)
         if to_tag is not None and self.to_tag is None:
@@ -559,9 +560,9 @@ class Response(Message):
 
     status: int
     reason: str
-
     transaction_key: tuple[str | None, str]
     """The key of its client transaction: branch and method (RFC 3261 section 17.1.3)."""
+
     @classmethod
     def started(cls, status: int, reason: str) -> Response:
         """A response of whose parts the status line is known so far."""
@@ -569,10 +570,10 @@ class Response(Message):
         response.status, response.reason = status, reason
         return response
 
-    @classmethod
     def _read_transaction_key(self) -> tuple[str | None, str]:
         return self.branch, self.cseq.method
 
+    @classmethod
     def build(
         cls, status: int, reason: str, fields: Sequence[Field], body: bytes = b""
     ) -> Response:

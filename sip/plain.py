@@ -17,7 +17,7 @@ from sip import grammar
 from sip.fields import MAX_HEADERS, NAMES, VALUES, repeated_plainly, split_plainly
 from sip.grammar import CR, FF, LF, MAGIC_COOKIE, VT, text
 from sip.headers import CSeq
-from sip.layout import layout_of
+from sip.layout import Layout, layout_of
 from sip.message import (
     PLAIN_CALL_ID,
     PLAIN_TARGET,
@@ -101,7 +101,7 @@ class ProvenRequest(Request, Struct, eq=False):
     sent_by: tuple[str, int | None]
     transaction_key: tuple[object, ...]
     plain_target: str | None
-    answers_plainly: bool
+    layout: Layout
     proven = True
 
 
@@ -172,7 +172,7 @@ def read_plain(data: bytes) -> Request | Response | None:
         data, body, values, repeated, method, branch, call_id, from_tag, to_tag,
         _cseq((int(number), method)), sent_by,
         (branch, sent_by, "INVITE" if method == "ACK" else method), target,
-        layout.answers_plainly,
+        layout,
     )  # fmt: skip
     if to_tag is None:  # these decide; within a dialog nothing reads them any more
         request.max_forwards = int(hops)

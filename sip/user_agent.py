@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from sip import in_dialog
 from sip.bodies import BodyPart, multipart
-from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, asks_nothing, not_understood
+from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, not_understood
 from sip.credentials import Credentials
 from sip.dialog import Dialog, DialogId, request_uri, wants_sips
 from sip.dialogs import Dialogs
@@ -149,10 +149,17 @@ class UserAgent:
                 message.validate()
             if message.to_tag is not None and method != "CANCEL":
                 self._in_dialog(message, flow, now)
-            elif method == "REGISTER" and retry_after is None and asks_nothing(message.values):
+            elif method == "REGISTER" and retry_after is None and message.layout.asks_nothing:
                 self.serve(Received(message, flow))  # Max-Forwards is nothing to a registrar
+            elif method == "CANCEL":
+                self._on_cancel(message, flow, now)
+            elif retry_after is not None:
+                fields = ((b"Retry-After", b"%d" % retry_after),)
+                self.stack.answer(message, flow, 503, fields)
+            elif (refusal := self._refusal(message)) is None:
+                self.serve(Received(message, flow))
             else:
-                self._out_of_dialog(message, flow, now, retry_after)
+                self.stack.answer(message, flow, refusal.status, refusal.headers)
         except ParseError as error:
             self.counters.malformed += 1
             request = error.request if isinstance(error, RequestError) else message
@@ -193,31 +200,18 @@ class UserAgent:
 
     # Requests that come in
 
-    def _out_of_dialog(
-        self, request: Request, flow: Flow, now: float, retry_after: int | None
-    ) -> None:
-        """Take a request outside a dialog, or a CANCEL, that is no retransmission."""
-        if request.method == "CANCEL":
-            self._on_cancel(request, flow, now)
-        elif retry_after is not None:
-            fields = ((b"Retry-After", b"%d" % retry_after),)
-            self.stack.answer(request, flow, 503, fields)
-        elif (refusal := self._refusal(request)) is None:
-            self.serve(Received(request, flow))
-        else:
-            self.stack.answer(request, flow, refusal.status, refusal.headers)
-
     def _refusal(self, request: Request) -> SipError | None:
         """The refusal of a request outside a dialog that nobody can serve; None: its user may."""
         method = request.method
-        if method == "INVITE" and self.stack.layer.is_merged(request):
-            return SipError(482)
-        if method not in OUT_OF_DIALOG:
+        if method == "INVITE":
+            if self._is_merged(request):
+                return SipError(482)
+        elif method not in OUT_OF_DIALOG:
             known = method.encode("ascii", "replace") in METHODS
             return SipError(405 if known else 501, headers=(ALLOW,))
         if request.max_forwards == 0 and method != "REGISTER":
             return SipError(483)
-        return not_understood(request)
+        return None if request.layout.asks_nothing else not_understood(request)
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
         invite = self.stack.layer.find_cancelled(request)
@@ -234,7 +228,7 @@ class UserAgent:
         if usage is None:
             self.stack.answer(request, flow, 481)
             return
-        refusal = not_understood(request)
+        refusal = None if request.layout.asks_nothing else not_understood(request)
         if refusal is not None:
             self.stack.reply(request, flow, refusal.status, now, refusal.headers)
         elif isinstance(usage, Session):
@@ -245,7 +239,7 @@ class UserAgent:
     def _on_ack(self, request: Request, flow: Flow, now: float) -> None:
         invite = self._server(request.transaction_key)
         if invite is not None and invite.state is not State.ACCEPTED:
-            layer.acknowledged(invite, now)
+            self.stack.layer.acknowledged(invite, now)
             return
         if not request.proven:
             request.validate()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from billing.decisions.sales import Sales
 from billing.facts.account import Account, Change
@@ -51,21 +51,17 @@ class Book(Struct):
     """CDRs to be written, each with the rate, coverage and cost rate of its price."""
     new_entries: list[Entry] = field(default_factory=list)
     new_changes: list[Change] = field(default_factory=list)
-    _sales: Sales | None = None
+    sold: Sales | None = None
+    """Anything but accounts and calls; None if none of it was loaded or may have changed."""
     _found: dict[int, list[str]] = field(default_factory=dict)
     """The ids of live calls that were searched for, by account."""
 
     @property
     def sales(self) -> Sales:
         """What is sold, and its changes; made when it is first asked for."""
-        if self._sales is None:
-            self._sales = Sales()
-        return self._sales
-
-    @property
-    def anything_sold(self) -> bool:
-        """True if anything but accounts and calls was loaded or may have changed."""
-        return self._sales is not None
+        if self.sold is None:
+            self.sold = Sales()
+        return self.sold
 
     def account(self, account_id: int | None) -> Account:
         """The account as the batch left it so far.
@@ -112,7 +108,7 @@ class Book(Struct):
 
     def reserve_of(self, account: Account, micros: int) -> None:
         """Reserve money of an account, which is as the batch left it so far, or release it."""
-        self.put(account.with_sums(account.balance_micros, account.reserved_micros + micros))
+        self.put(structs.replace(account, reserved_micros=account.reserved_micros + micros))
 
     def hold(self, call: LiveCall, held: Slice, coverage: Coverage | None) -> Authorization:
         """Put a reservation in the place of the one that a call has."""
@@ -152,7 +148,7 @@ class Book(Struct):
         made = posting(transaction, account.id, account.currency, micros, kind, against, at)
         self.new_entries += made
         balance, held = account.balance_micros + micros, account.reserved_micros - reserved_micros
-        self.put(account.with_sums(balance, held))
+        self.put(structs.replace(account, balance_micros=balance, reserved_micros=held))
         return made
 
     def record(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 Status = Literal["registered", "approved", "active", "suspended", "disconnected", "closed"]
 
@@ -76,10 +75,6 @@ class Account(Struct, frozen=True):
         if self.credit_limit_micros is None:
             return None
         return self.balance_micros + self.credit_limit_micros - self.reserved_micros
-
-    def with_sums(self, balance_micros: int, reserved_micros: int) -> Account:
-        """The same with other sums, as each step of a call makes it."""
-        return replace(self, balance_micros=balance_micros, reserved_micros=reserved_micros)
 
     @property
     def is_active(self) -> bool:

@@ -77,20 +77,16 @@ class Touched(Struct):
     """CDRs by id."""
     payments: set[str] = field(default_factory=set)
     """Ledger transactions by id; posted ones show that a command is repeated."""
-    _sales: TouchedSales | None = None
+    sold: TouchedSales | None = None
+    """Rows of anything but accounts and calls; None if none are needed."""
 
     @property
     def sales(self) -> TouchedSales:
         """Rows of packages, numbers, orders and wallets. Plain calls need none, so that these sets
         are made for the first command that does."""
-        if self._sales is None:
-            self._sales = TouchedSales()
-        return self._sales
-
-    @property
-    def anything_sold(self) -> bool:
-        """True if rows of anything but accounts and calls are needed."""
-        return self._sales is not None
+        if self.sold is None:
+            self.sold = TouchedSales()
+        return self.sold
 
     def raises_balance(self, account_id: int) -> None:
         """Add what a risen balance may change: a suspension for a debt, and barred numbers."""

@@ -97,9 +97,9 @@ class WorkingSet:
             self._read_accounts(owners_of_closed.difference(accounts))
         payments = _posted(self.connection, touched.payments) if touched.payments else {}
         book = Book(accounts, calls, cdrs, payments, self._call, self._calls_of)
-        if touched.anything_sold:
+        if touched.sold is not None:
             for room in _ROOMS:
-                room.load(self.connection, touched.sales, book.sales)
+                room.load(self.connection, touched.sold, book.sales)
         return book
 
     def _read_calls(self, lookup: Lookup, keys: Set[int] | Set[str]) -> list[LiveCall]:
@@ -155,9 +155,9 @@ class WorkingSet:
         if book.new_changes:
             histories = [schema.change_row(change) for change in book.new_changes]
             self.connection.execute(insert(schema.account_changes_table), histories)
-        if book.anything_sold:
+        if book.sold is not None:
             for room in _ROOMS:
-                room.write(self.connection, book.sales)
+                room.write(self.connection, book.sold)
         if len(self._accounts) + len(self._calls) > MAX_KEPT:
             self.forget()
 

@@ -128,7 +128,7 @@ def _million(chance: random.Random) -> Iterator[Rate]:
         prefix = str(chance.randrange(10 ** chance.randrange(3, 9)))
         if prefix not in seen:
             seen.add(prefix)
-            yield replace(rate(prefix), per_minute_micros=int(prefix[:3]) * 100)
+            yield structs.replace(rate(prefix), per_minute_micros=int(prefix[:3]) * 100)
 
 
 def _resident() -> int:

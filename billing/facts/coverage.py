@@ -158,7 +158,7 @@ def _of_term(subscription: Subscription, coverage: Coverage) -> int:
 def continued(rate: Rate) -> Rate:
     """The tariff of a call that goes on after its packages: it was connected long ago, so there
     is neither fee nor first block nor grace nor minimum any more."""
-    return replace(
+    return structs.replace(
         rate,
         connect_fee_micros=0,
         initial_increment_seconds=rate.increment_seconds,

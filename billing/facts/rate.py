@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
-import msgspec
 
-
-class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Change(Struct, frozen=True, array_like=True, gc=False):
     """A change of a rate during a call: from an instant on (epoch milliseconds) the rate of another
     interval holds. Prices are micros of the tariff's currency."""
 
@@ -21,8 +20,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     minimum_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """The price of calls to one prefix from one date on.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from billing.facts.money import round_half_up
 from billing.facts.rate import Rate
@@ -88,7 +88,7 @@ def answered(rate: Rate, at: int) -> Rate:
         return rate
     begun = [change for change in rate.changes if change.at <= at]
     now = begun[-1]
-    return replace(
+    return structs.replace(
         rate,
         interval=now.interval,
         connect_fee_micros=now.connect_fee_micros,

@@ -7,6 +7,8 @@ nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from msgspec import Struct
 
 from billing.facts.rate import Rate
@@ -35,6 +37,8 @@ class Slice(Struct, frozen=True):
 
 
 FREE = Slice(0, None, False)
+PRICES_KEPT = 1024
+"""Prices that are kept: nearly all calls of a rate reserve slices of the same lengths."""
 
 
 def first_slice(
@@ -71,13 +75,26 @@ def _slice(rate: Rate, paid: int, wanted: int, budget: int | None, at: int) -> S
     if rate.changes:
         rate = answered(rate, at)
     if budget is None:
-        price = charge(rate, wanted * 1000, at).price_micros
-        return Slice(price, affordable_seconds(rate, price, at), False)
+        return Slice(*_price_of(rate, wanted, at), False)
     longest = affordable_seconds(rate, budget, at)
     if longest is not None and longest <= max(paid, rate.grace_seconds):
         return None
     seconds = wanted if longest is None else min(wanted, longest)
-    price = charge(rate, seconds * 1000, at).price_micros
-    covered = affordable_seconds(rate, price, at)
+    if rate.changes:
+        price, covered = _price_of(rate, seconds, at)
+    else:
+        price, covered = _kept_price_of(rate, seconds)
     final = longest is not None and covered is not None and covered >= longest
     return Slice(price, covered, final, longest)
+
+
+def _price_of(rate: Rate, seconds: int, at: int = 0) -> tuple[int, int | None]:
+    """The price of so many seconds, and the talk time that it pays for: whole blocks, or None
+    without a limit."""
+    price = charge(rate, seconds * 1000, at).price_micros
+    return price, affordable_seconds(rate, price, at)
+
+
+_kept_price_of = lru_cache(maxsize=PRICES_KEPT)(_price_of)
+"""As :func:`_price_of`, for a rate that doesn't change during a call, so that the time of the
+answer doesn't matter."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
+
+from msgspec import structs
 
 from billing.facts.intervals import Interval, Timetable
 from billing.facts.money import format_amount
@@ -116,7 +118,7 @@ class Tariff:
             return None
         dressed = self._dressed(found, at)
         if found.prefix.startswith(SET):
-            return replace(dressed, prefix=number[:matched])
+            return structs.replace(dressed, prefix=number[:matched])
         return dressed
 
     def find_on_net(self, at: int) -> Rate | None:
@@ -141,12 +143,12 @@ class Tariff:
                 before = after
         if self.terms.fee_deductible:
             rate = _deductible(rate)
-        return replace(rate, changes=tuple(changes))
+        return structs.replace(rate, changes=tuple(changes))
 
 
 def _deductible(rate: Rate) -> Rate:
     least = max(rate.minimum_micros, rate.connect_fee_micros)
-    return replace(rate, connect_fee_micros=0, minimum_micros=least)
+    return structs.replace(rate, connect_fee_micros=0, minimum_micros=least)
 
 
 Key = tuple[str, str, int]
@@ -197,7 +199,7 @@ def same_facts(rate: Rate, other: Rate | None) -> bool:
     return other is not None and _facts(rate) == _facts(other)
 
 
-_facts = attrgetter(*(f.name for f in fields(Rate) if f.name not in ("tariff", "currency")))
+_facts = attrgetter(*(f.name for f in structs.fields(Rate) if f.name not in ("tariff", "currency")))
 
 
 def describe(rate: Rate) -> str:

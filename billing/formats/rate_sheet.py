@@ -6,9 +6,11 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
+
+from msgspec import structs
 
 from billing.facts.calendar import instant
 from billing.facts.money import MoneyError, parse_amount, round_half_up
@@ -162,7 +164,7 @@ class _Sheet:
                     f"prefix {prefix} would cost another price after {start} s of a call; "
                     "a price may change by interval, not by length"
                 )
-            self.rates[rate.key] = replace(
+            self.rates[rate.key] = structs.replace(
                 before,
                 initial_increment_seconds=start,
                 increment_seconds=rate.increment_seconds,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from functools import lru_cache
 from operator import attrgetter
-from typing import get_type_hints
 
 import msgspec
 from msgspec import structs
@@ -166,24 +165,19 @@ class _StoredSide(SideMedia, frozen=True, array_like=True):
     """A side's figures without the names of the fields, which take four times their room."""
 
 
-def _stored_rate() -> type[msgspec.Struct]:
-    """The type of a rate without the names of its fields."""
-    types = get_type_hints(Rate)
-    named = [
-        (field.name, types[field.name])
-        if field.default is dataclasses.MISSING
-        else (field.name, types[field.name], field.default)
-        for field in dataclasses.fields(Rate)
-    ]
-    return msgspec.defstruct("StoredRate", named, array_like=True)
+class _StoredRate(Rate, frozen=True, array_like=True):
+    """A rate without the names of its fields."""
 
+
+RATES_KEPT = 256
+"""Rates whose blobs are kept: calls to one destination are of one rate."""
 
 _encode = msgspec.msgpack.Encoder().encode
 # Older versions stored maps by the names of the fields; both are read.
-_decode_rate = msgspec.msgpack.Decoder(_stored_rate() | Rate).decode
+_decode_rate = msgspec.msgpack.Decoder(_StoredRate).decode
+_decode_named_rate = msgspec.msgpack.Decoder(Rate).decode
 _decode_coverage = msgspec.msgpack.Decoder(Coverage).decode
 _decode_media = msgspec.msgpack.Decoder(tuple[_StoredSide, _StoredSide] | MediaFigures).decode
-_rate_values: Callable[[Rate], Row] = attrgetter(*(x.name for x in dataclasses.fields(Rate)))
 
 # Rows are tuples; these are the columns that they stand for.
 ACCOUNT_CHANGES = (
@@ -288,17 +282,20 @@ def call_changes(call: LiveCall) -> Row:
     )
 
 
+@lru_cache(maxsize=RATES_KEPT)
 def rate_blob(rate: Rate | None) -> bytes | None:
     """A rate as it is stored."""
-    return None if rate is None else _encode(_rate_values(rate))
+    return None if rate is None else _encode(astuple(rate))
 
 
 def rate_from_blob(blob: bytes | None) -> Rate | None:
     """The rate of a stored blob."""
     if blob is None:
         return None
-    found = _decode_rate(blob)
-    return found if isinstance(found, Rate) else Rate(*astuple(found))
+    try:
+        return Rate(*astuple(_decode_rate(blob)))
+    except msgspec.ValidationError:
+        return _decode_named_rate(blob)
 
 
 def coverage_blob(coverage: Coverage | None) -> bytes | None:

@@ -1,7 +1,7 @@
 """The books against exact arithmetic, whatever happens in whatever order."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import books
@@ -41,9 +41,9 @@ from billing.stores.store import Store, StoreError
 SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "25"))
 RATES = (
     RATE,
-    replace(RATE, per_minute_micros=120_000, connect_fee_micros=5_000),
-    replace(RATE, initial_increment_seconds=60, increment_seconds=6, grace_seconds=3),
-    replace(
+    structs.replace(RATE, per_minute_micros=120_000, connect_fee_micros=5_000),
+    structs.replace(RATE, initial_increment_seconds=60, increment_seconds=6, grace_seconds=3),
+    structs.replace(
         RATE,
         minimum_micros=30_000,
         changes=(
@@ -123,7 +123,7 @@ class Ledger(Sales):
     @rule(micros=st.integers(1, 10**6))
     def prices_change(self, micros):
         """Calls that are under way keep the price that they began with."""
-        fresh = replace(RATE, per_minute_micros=micros)
+        fresh = structs.replace(RATE, per_minute_micros=micros)
         self.do(ReplaceTariff(RATE.tariff, "GEL", [fresh]))
 
     # Calls
@@ -234,7 +234,7 @@ class Ledger(Sales):
         """The tariff was wrong: the difference is posted, once."""
         key = data.draw(st.sampled_from(sorted(self.priced)))
         before, duration_ms, answered = self.priced[key]
-        rate = replace(rate, per_minute_micros=rate.per_minute_micros + dearer)
+        rate = structs.replace(rate, per_minute_micros=rate.per_minute_micros + dearer)
         price = charge(rate, duration_ms, answered).price_micros
         if price - before > self.available:
             return

@@ -1,10 +1,10 @@
 """Calls that come into another interval of the tariff while they ring or talk."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from exchange import EPOCH_MS, Exchange
+from msgspec import structs
 from phones import Behaviour
 
 from billing.facts.assignment import Assignment
@@ -25,7 +25,7 @@ def exchange():
     dusk = (BEGINS + timedelta(minutes=1)).replace(second=0, microsecond=0)
     made.dusk_ms = round(dusk.timestamp() * 1000)
     night = Interval.parse(f"night mon-sun {dusk:%H:%M}-{dusk + timedelta(hours=1):%H:%M}")
-    rates = [DAY, replace(DAY, per_minute_micros=30_000_000, interval="night")]
+    rates = [DAY, structs.replace(DAY, per_minute_micros=30_000_000, interval="night")]
     made.store.apply([ReplaceTariff("default", "GEL", rates, Terms("UTC", (night,)))])
     made.tariffs["default"] = made.store.tariff("default")
     made.gateway = made.trunk("carrier", "203.0.113.1", "44", 1)
@@ -81,7 +81,7 @@ def test_a_call_that_rings_into_the_night_pays_the_night_alone(exchange):
 
 
 def test_a_line_has_another_tariff_from_a_day_on(exchange):
-    fresh = replace(DAY, tariff="fresh", per_minute_micros=6_000_000)
+    fresh = structs.replace(DAY, tariff="fresh", per_minute_micros=6_000_000)
     exchange.store.apply([ReplaceTariff("fresh", "GEL", [fresh])])
     exchange.tariffs["fresh"] = exchange.store.tariff("fresh")
     later = Assignment(1, "+995322000001", "fresh", exchange.dusk_ms)

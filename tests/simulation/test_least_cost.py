@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from exchange import Exchange
+from msgspec import structs
 from phones import Behaviour
 
 from billing.facts.authorization import ReplaceTariff
@@ -27,7 +28,7 @@ def trunk(number, prefixes=("",), **more):
 def costing(**prices):
     """Tariffs with one price each, for 44."""
     return {
-        name: Tariff(name, "GEL", [replace(PRICE, tariff=name, per_minute_micros=micros)])
+        name: Tariff(name, "GEL", [structs.replace(PRICE, tariff=name, per_minute_micros=micros)])
         for name, micros in prices.items()
     }
 
@@ -69,7 +70,7 @@ def test_when_every_trunk_is_at_a_loss_the_call_is_refused_if_that_is_wanted():
 
 
 def test_a_trunk_whose_tariff_has_no_price_does_not_take_the_number():
-    tariffs = CHEAP | {"other": Tariff("other", "GEL", [replace(PRICE, prefix="49")])}
+    tariffs = CHEAP | {"other": Tariff("other", "GEL", [structs.replace(PRICE, prefix="49")])}
     assert ordered([trunk(1, tariff="other"), trunk(2, tariff="dear")], tariffs)[0] == ["t2"]
     with pytest.raises(Refusal, match="no trunk's tariff"):
         ordered([trunk(1, tariff="other")], tariffs)
@@ -93,7 +94,7 @@ def test_weights_count_without_tariffs_too_and_a_weight_of_nothing_waits():
 
 
 def test_a_cost_in_another_currency_is_not_compared():
-    tariffs = {"usd": Tariff("usd", "USD", [replace(PRICE, tariff="usd", currency="USD")])}
+    tariffs = {"usd": Tariff("usd", "USD", [structs.replace(PRICE, tariff="usd", currency="USD")])}
     (found,) = ordered([trunk(1, tariff="usd")], tariffs, "refuse")[1]
     assert (found.cost_micros, found.at_a_loss) == (None, False)
 
@@ -106,7 +107,7 @@ def exchange():
     made = Exchange(seed=1)
     made.tariff(("44", 100_000, 1, 1))
     for name, micros in (("cheap", 20_000), ("dear", 90_000)):
-        rate = replace(PRICE, tariff=name, per_minute_micros=micros, increment_seconds=60)
+        rate = structs.replace(PRICE, tariff=name, per_minute_micros=micros, increment_seconds=60)
         made.store.apply([ReplaceTariff(name, "GEL", [rate])])
         made.tariffs[name] = made.store.tariff(name)
     made.cheap = made.trunk("cheap", "203.0.113.1", "44", 2)
@@ -181,7 +182,7 @@ def test_the_record_keeps_which_trunks_were_tried_and_how_each_answered(exchange
 
 def test_the_record_keeps_which_trunks_were_left_and_why(exchange):
     cheap, dear = exchange.directory.trunks()
-    nothing = replace(PRICE, tariff="elsewhere", prefix="1")
+    nothing = structs.replace(PRICE, tariff="elsewhere", prefix="1")
     exchange.store.apply([ReplaceTariff("elsewhere", "GEL", [nothing])])
     exchange.tariffs["elsewhere"] = exchange.store.tariff("elsewhere")
     exchange.directory.set_trunks([replace(cheap, tariff="elsewhere"), dear])

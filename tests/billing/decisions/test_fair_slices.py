@@ -1,6 +1,6 @@
 """Calls that share an account's last money: fair slices."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from books import RATE, account, cdr, store
@@ -23,7 +23,7 @@ from billing.facts.rating import charge
 from billing.facts.sales import BuyPackage, DefineProduct
 from billing.stores.store import Store
 
-PER_SECOND = replace(RATE, per_minute_micros=600_000)
+PER_SECOND = structs.replace(RATE, per_minute_micros=600_000)
 """0.01 a second."""
 LEAD_SECONDS = 10
 """A call asks for more so long before its paid second, as the switch's calls do."""
@@ -175,7 +175,7 @@ def test_a_call_with_less_than_ten_seconds_ahead_gives_nothing():
 def test_a_block_that_has_begun_is_kept_whole():
     """At 60/60 the first minute is owed; only what is beyond it is shared."""
     exchange = Exchange(1_200_000)
-    minutes = replace(PER_SECOND, initial_increment_seconds=60, increment_seconds=60)
+    minutes = structs.replace(PER_SECOND, initial_increment_seconds=60, increment_seconds=60)
     one, two = exchange.open(minutes), exchange.open(minutes)
     assert exchange.open(minutes) is None
     assert [one.authorization.paid_seconds, two.authorization.paid_seconds] == [60, 60]
@@ -238,7 +238,7 @@ def test_talk_time_of_a_package_is_kept_and_money_beyond_it_is_shared():
 
 
 RATES = st.builds(
-    lambda per_minute, fee, blocks, grace: replace(
+    lambda per_minute, fee, blocks, grace: structs.replace(
         RATE, per_minute_micros=per_minute, connect_fee_micros=fee,
         initial_increment_seconds=blocks[0], increment_seconds=blocks[1], grace_seconds=grace,
     ),
@@ -289,7 +289,7 @@ def test_calls_never_spend_more_than_there_is_and_in_the_end_all_of_it(balance, 
         if talk.answered_at is None:
             exchange.close(talk)
     exchange.run_until(10**12)
-    bare = replace(rate, connect_fee_micros=0, grace_seconds=0)
+    bare = structs.replace(rate, connect_fee_micros=0, grace_seconds=0)
     block = charge(bare, rate.increment_seconds * 1000)
     if talked and rate.initial_increment_seconds == 1:
         assert exchange.account.balance_micros <= block.price_micros

@@ -31,7 +31,7 @@ from softswitch.scheduled.due import run_due
 
 TBILISI = "Asia/Tbilisi"
 LARI = 1_000_000
-FEE_RATE = replace(RATE, connect_fee_micros=100_000, initial_increment_seconds=60)
+FEE_RATE = structs.replace(RATE, connect_fee_micros=100_000, initial_increment_seconds=60)
 NO_LIMIT = Product("all-georgia", "GEL", 10 * LARI, Term(30, "days"), ("georgia",))
 HUNDRED = replace(NO_LIMIT, name="hundred", price_micros=5 * LARI, free_seconds=100)
 CONFERENCE = Product(
@@ -248,7 +248,7 @@ class TestCalls:
         assert books.verify() == []
 
     def test_unanswered_and_graced_calls_use_nothing(self):
-        graced = replace(RATE, grace_seconds=5)
+        graced = structs.replace(RATE, grace_seconds=5)
         books, who = shop(HUNDRED, balance=5 * LARI)
         buy(books, who, HUNDRED)
         open_call(books, "c1", who, START)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ from billing.facts.sales import BuyPackage, DefineProduct
 from billing.facts.tariff import Tariff
 from billing.stores import rerating_store, schema
 
-DEARER = replace(RATE, per_minute_micros=90_000)
-CHEAPER = replace(RATE, per_minute_micros=30_000)
+DEARER = structs.replace(RATE, per_minute_micros=90_000)
+CHEAPER = structs.replace(RATE, per_minute_micros=30_000)
 
 
 def talked(books, who, key, duration_ms, rate=RATE, packages=()):
@@ -80,7 +79,7 @@ def test_what_is_no_priced_call_of_the_account_is_refused():
         with pytest.raises(BillingError, match="no priced call"):
             one(books, command)
     with pytest.raises(BillingError, match="in GEL"):
-        one(books, correct(who, "c1", replace(DEARER, currency="USD")))
+        one(books, correct(who, "c1", structs.replace(DEARER, currency="USD")))
     assert books.verify() == []
 
 
@@ -108,7 +107,7 @@ def test_a_correction_that_was_tampered_with_is_found():
 
 
 def test_calls_between_our_lines_go_by_the_row_for_them():
-    local = replace(RATE, prefix="on_net", per_minute_micros=1)
+    local = structs.replace(RATE, prefix="on_net", per_minute_micros=1)
     tariff = Tariff("default", "GEL", [RATE, local])
     record = cdr("c1", 1, 1000)
     assert rate_by(tariff, record, NO_SETS).prefix == "995"
@@ -126,10 +125,10 @@ def test_after_any_corrections_each_call_costs_what_the_last_one_says(durations,
     for number, duration in enumerate(durations):
         talked(books, who, f"c{number}", duration)
     for price in prices:
-        rate = replace(RATE, per_minute_micros=price)
+        rate = structs.replace(RATE, per_minute_micros=price)
         for number in range(len(durations)):
             one(books, correct(who, f"c{number}", rate))
-    last = replace(RATE, per_minute_micros=prices[-1])
+    last = structs.replace(RATE, per_minute_micros=prices[-1])
     with books.reading() as connection:
         calls = rerating_store.rated_calls(connection, 0, 10**9)
     expected = sum(call.charge(last).price_micros for call in calls)

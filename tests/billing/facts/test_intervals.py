@@ -1,7 +1,6 @@
 """Nights, weekends and holidays by the clock of the tariff's zone, and calls that cross them."""
 
 import itertools
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -227,12 +226,12 @@ def test_it_is_the_inverse_under_packages_too(rate, spans, waived, budget, answe
 
 
 def test_a_minimum_is_the_least_that_a_call_costs_and_no_fee_beside_it():
-    rate = replace(RATE, minimum_micros=100_000)
+    rate = structs.replace(RATE, minimum_micros=100_000)
     assert [charge(rate, ms).price_micros for ms in (0, 1, 100_000, 101_000)] == [
         0, 100_000, 100_000, 101_000,
     ]  # fmt: skip
     tariff = Tariff(
-        "t", "GEL", [replace(RATE, connect_fee_micros=100_000)], Terms(fee_deductible=True)
+        "t", "GEL", [structs.replace(RATE, connect_fee_micros=100_000)], Terms(fee_deductible=True)
     )
     found = tariff.find("995", 0)
     assert [charge(found, ms).price_micros for ms in (1, 100_000, 101_000)] == [
@@ -241,7 +240,7 @@ def test_a_minimum_is_the_least_that_a_call_costs_and_no_fee_beside_it():
 
 
 def split_tariff():
-    night = replace(RATE, per_minute_micros=30_000, interval="night")
+    night = structs.replace(RATE, per_minute_micros=30_000, interval="night")
     return Tariff("default", "GEL", [RATE, night], Terms("UTC", (NIGHT,)))
 
 
@@ -264,8 +263,13 @@ def test_a_prefix_without_a_price_of_the_interval_keeps_its_own():
 
 def test_a_destination_set_prices_its_prefixes_and_longer_ones_of_the_tariff_win():
     sets = Destinations({"mobile": ["4915", "4916", "!49155"]})
-    rates = [replace(RATE, prefix="49"), replace(RATE, prefix="@mobile", per_minute_micros=9)]
-    tariff = Tariff("t", "GEL", [*rates, replace(RATE, prefix="491601", per_minute_micros=5)])
+    rates = [
+        structs.replace(RATE, prefix="49"),
+        structs.replace(RATE, prefix="@mobile", per_minute_micros=9),
+    ]
+    tariff = Tariff(
+        "t", "GEL", [*rates, structs.replace(RATE, prefix="491601", per_minute_micros=5)]
+    )
 
     def found(number):
         rate = tariff.find(number, 0, sets)

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,7 +152,7 @@ def test_verify_finds_each_kind_of_damage():
     books = store()
     who = account(books, 1_000_000)
     one(books, OpenCall("c1", who, RATE, cdr("c1", who).to_json(), 1))
-    one(books, AnswerCall("c1", 1000, "carrier", replace(RATE, per_minute_micros=30_000)))
+    one(books, AnswerCall("c1", 1000, "carrier", structs.replace(RATE, per_minute_micros=30_000)))
     one(books, CloseCall("c1", cdr("c1", who, 5_000)))
     assert books.cdrs()[0].cost_micros == 2_500 and books.verify() == []
     for statement, what in (
@@ -172,7 +171,7 @@ def test_verify_finds_each_kind_of_damage():
 def test_a_call_that_ends_on_a_border_of_its_increment_is_not_billed_for_the_next(measured, blocks):
     books = store()
     who = account(books, 1_000_000)
-    rate = replace(RATE, initial_increment_seconds=6, increment_seconds=6)
+    rate = structs.replace(RATE, initial_increment_seconds=6, increment_seconds=6)
     one(books, OpenCall("c1", who, rate, cdr("c1", who).to_json(), 1))
     one(books, AnswerCall("c1", 1000, "carrier", rate))
     settled = one(books, CloseCall("c1", cdr("c1", who, measured), tolerance_ms=250))

@@ -19,7 +19,8 @@ KnowsNonce = Callable[[bytes, bytes, str], bool]
 numeric host of the sender."""
 
 _IN_DIALOG = frozenset({b"ACK", b"BYE", b"CANCEL", b"PRACK"})
-_PLAIN_TO = re.compile(rb"\r\nTo: ([^\r\n]*)")
+_IN_NO_DIALOG = b"REGISTER"
+"""A To tag in one was made up to be served first (RFC 3261 section 10.2)."""
 _TO_TAG = re.compile(rb"\r\n(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
 _CREDENTIALS = re.compile(rb"\r\n(?:proxy-)?authorization[ \t]*:([^\r\n]*)", re.IGNORECASE)
 _NONCE = re.compile(rb'[ ,]nonce[ \t]*=[ \t]*"([0-9a-f]{1,128})"', re.IGNORECASE)
@@ -70,7 +71,7 @@ class Glance:
         if data.startswith(b"SIP/2.0 "):
             return Precedence.DIALOG
         method = data[: data.find(b" ", 0, 16)]
-        if method in _IN_DIALOG or _has_to_tag(data):
+        if method in _IN_DIALOG or (method != _IN_NO_DIALOG and _has_to_tag(data)):
             return Precedence.DIALOG
         if method == b"INVITE" and self._emergency.match(data):
             return Precedence.EMERGENCY
@@ -97,7 +98,9 @@ class Glance:
 
 
 def _has_to_tag(data: bytes) -> bool:
-    plain = _PLAIN_TO.search(data, 0, GLANCE_BYTES)
-    if plain is not None:
-        return b";tag=" in plain[1] or _TO_TAG.match(plain[0]) is not None
-    return _TO_TAG.search(data, 0, GLANCE_BYTES) is not None
+    start = data.find(b"\r\nTo: ", 0, GLANCE_BYTES)
+    if start < 0:
+        return _TO_TAG.search(data, 0, GLANCE_BYTES) is not None
+    to = data[start : data.find(b"\r\n", start + 2, GLANCE_BYTES)]
+    # The search by the full grammar takes several times as long.
+    return b";" in to and (b";tag=" in to or _TO_TAG.match(to) is not None)

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 
 from sip.flow import Address
 
-_COPIED = re.compile(rb"\r\n(?:Via|From|To|Call-ID|CSeq): [^\r\n]*")
-_FOLDED = re.compile(rb"\r\n[ \t]")
+_find_copied = re.compile(rb"\r\n(?:Via|From|To|Call-ID|CSeq): [^\r\n]*+(?!\r\n[ \t])").findall
+"""Lines of the five; not one that goes on in the next line."""
+_ORDER = slice(2, 4)
+"""The letters of a field's line by which the five are told apart."""
+MAX_ORDERS = 256
 MAX_VIAS = 10
 MAX_HEAD_BYTES = 4_096
 KEPT_SECONDS = 5.0
@@ -33,25 +37,25 @@ class Refuser:
 
     def __init__(self, key: int, server: bytes) -> None:
         self._tag = b";tag=%016x." % key
-        self._server = server
+        self._end = b"Server: %s\r\nContent-Length: 0\r\n\r\n" % server
 
     def refuse(self, data: bytes, source: Address, retry_after: int) -> bytes | None:
         """The 503 to a request outside any dialog; None if only a parser can read the request."""
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
-        if end < 0 or data.startswith(b"ACK") or _FOLDED.search(data, 0, end) is not None:
+        if end < 0 or data.startswith(b"ACK"):
             return None
-        fields = _COPIED.findall(data, 0, end)
-        names = [field[2:4] for field in fields]
-        vias = names.count(b"Vi")
-        once = len(names) - vias == 4 == len({*names} - {b"Vi"})
-        if not once or not 0 < vias <= MAX_VIAS or b";tag=" in fields[names.index(b"To")]:
+        fields = _find_copied(data, 0, end)
+        places = _places(b"".join([field[_ORDER] for field in fields]))
+        if places is None:
             return None
-        fields[names.index(b"Vi")] = _stamped(fields[names.index(b"Vi")], source)
-        fields[names.index(b"To")] += self._tag + b"%08x" % zlib.crc32(fields[names.index(b"Ca")])
-        return (
-            b"SIP/2.0 503 Service Unavailable%s\r\nRetry-After: %d\r\nServer: %s\r\n"
-            b"Content-Length: 0\r\n\r\n" % (b"".join(fields), retry_after, self._server)
-        )
+        via, to, call_id = places
+        if b";tag=" in fields[to]:
+            return None
+        fields[via] = _stamped(fields[via], source)
+        fields[to] = b"%b%b%08x" % (fields[to], self._tag, zlib.crc32(fields[call_id]))
+        return b"SIP/2.0 503 Service Unavailable%b\r\nRetry-After: %d\r\n%b" % (
+            b"".join(fields), retry_after, self._end,
+        )  # fmt: skip
 
     def acknowledges(self, data: bytes) -> bool:
         """True for an ACK to a refusal of ours."""
@@ -86,6 +90,18 @@ class Refused:
         """True for the copy of a refused request; asked only before `until`."""
         seal = hash(data)
         return seal in self._young or seal in self._old
+
+
+@lru_cache(maxsize=MAX_ORDERS)
+def _places(order: bytes) -> tuple[int, int, int] | None:
+    """The places of the topmost Via, To and Call-ID among the fields that are copied; None unless
+    there is one of each, and of Via one at least. A phone writes them in one order always."""
+    names = [order[place : place + 2] for place in range(0, len(order), 2)]
+    vias = names.count(b"Vi")
+    once = len(names) - vias == 4 == len({*names} - {b"Vi"})
+    if not once or not 0 < vias <= MAX_VIAS:
+        return None
+    return names.index(b"Vi"), names.index(b"To"), names.index(b"Ca")
 
 
 def _stamped(via: bytes, source: Address) -> bytes:

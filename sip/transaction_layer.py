@@ -331,7 +331,8 @@ class TransactionLayer:
     def may_know(self, data: bytes) -> bool:
         """True if a request that wasn't read yet may belong to a transaction: one has its branch,
         or its Via is written so that only a parser can read it."""
-        plain = _PLAIN_TOP_VIA.search(data)
+        second_line = data.find(b"\r\n")
+        plain = _PLAIN_TOP_VIA.match(data, second_line) or _PLAIN_TOP_VIA.search(data, second_line)
         if plain is None:
             return True
         host, port, branch = (None if part is None else part.decode() for part in plain.groups())

@@ -4,7 +4,7 @@ import pytest
 
 from sip.digest import Algorithm, Nonces
 from sip.flow import Flow
-from sip.intake import MAX_REFUSAL_CREDIT, MAX_WAITING_BYTES, Intake
+from sip.intake import MAX_REFUSAL_CREDIT, MAX_REFUSALS_PER_MESSAGE, MAX_WAITING_BYTES, Intake
 from sip.precedence import Glance, Precedence
 
 FLOW = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060))
@@ -37,6 +37,9 @@ OPTIONS = message(b"OPTIONS sip:a SIP/2.0", b"To: <sip:a>")
         (INVITE, Precedence.CALL),
         (REFRESH, Precedence.BEGUN),
         (FIRST, Precedence.OTHER),
+        (message(b"REGISTER sip:example.org SIP/2.0", b"To: <sip:a>;tag=1"), Precedence.OTHER),
+        (message(b"OPTIONS sip:a SIP/2.0", b"To: <sip:a> ; Tag = 1"), Precedence.DIALOG),
+        (message(b"OPTIONS sip:a SIP/2.0", b"t:<sip:a>;tag=1"), Precedence.DIALOG),
         (OPTIONS, Precedence.OTHER),
         (b"\xff" * 60_000, Precedence.OTHER),
         (b"", Precedence.OTHER),
@@ -137,15 +140,30 @@ def test_what_waited_longer_than_the_patience_is_refused_and_later_dropped():
     queue = intake(patience_seconds=0.4)
     for data in numbered(1000):
         queue.put(data, FLOW, 1.0)
-    credit = int(MAX_REFUSAL_CREDIT)
+    credit, earned = int(MAX_REFUSAL_CREDIT), int(MAX_REFUSALS_PER_MESSAGE)
     taken = [queue.take(1.45) for _ in range(credit + 1)]
     assert [waiting.refused for waiting in taken] == [True] * credit + [False]
-    assert [queue.take(1.46).refused for _ in range(3)] == [True, True, False]  # two are earned
+    refused = [queue.take(1.46).refused for _ in range(earned + 1)]
+    assert refused == [True] * earned + [False]
     assert queue.dropped == 0
     queue.put(BYE, FLOW, 1.60)
-    assert [queue.take(1.60).refused for _ in range(2)] == [True, True]
+    assert [queue.take(1.60).refused for _ in range(earned)] == [True] * earned
     assert queue.take(1.60).data == BYE
-    assert queue.dropped == 1000 - (credit + 1) - 3 - 2
+    assert queue.dropped == 1000 - (credit + 1) - (earned + 1) - earned
+
+
+def test_when_nothing_waits_there_is_time_to_refuse_again():
+    queue = intake(patience_seconds=0.4)
+    credit = int(MAX_REFUSAL_CREDIT)
+    for data in numbered(2 * credit):
+        queue.put(data, FLOW, 1.0)
+    refused = 0
+    while (taken := queue.take(1.45)) is not None:
+        refused += taken.refused
+    assert refused == credit
+    for data in numbered(credit):
+        queue.put(data, FLOW, 1.451)
+    assert all(queue.take(1.9).refused for _ in range(credit))
 
 
 def test_a_stream_has_every_request_answered():

@@ -53,6 +53,8 @@ def test_several_vias_in_one_field_are_kept():
         INVITE.replace(b"Call-ID: c1\r\n", b""),
         INVITE.replace(b"Call-ID: c1\r\n", b"Call-ID: c1\r\nCall-ID: c2\r\n"),
         INVITE.replace(b"\r\nCSeq", b"\r\n more\r\nCSeq"),
+        INVITE.replace(b"\r\nCSeq", b"\r\n\tmore\r\nCSeq"),
+        INVITE.replace(b"\r\nCall-ID", b"\r\n ;x=1\r\nCall-ID"),
         INVITE.replace(b".org>\r\nCall", b".org>;tag=1\r\nCall"),
         INVITE.replace(b"INVITE sip", b"ACK sip"),
         INVITE.replace(b"Max-Forwards: 70\r\n", b"Via: SIP/2.0/UDP h;branch=z9hG4bK9\r\n" * 20),

@@ -93,7 +93,11 @@ class OutgoingInvite(Struct, eq=False):
         """Take a response of the transaction: progress, success, failure or a challenge."""
         status = response.status
         if status < 200:
-            self._provisional = True
+            if not self._provisional:
+                self._provisional = True
+                if self._request is not None:  # it isn't repeated any more (17.1.1.2)
+                    transaction.message = b""
+                    self._request.shorten()
             if self._cancel_wanted:
                 self.cancel(now)
             elif status > 100 and not self.over and self._is_news(response):

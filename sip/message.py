@@ -72,25 +72,9 @@ class Message:
     all of them in `repeated` where a field stands several times. The fields of a message that we
     built are indexed on demand."""
 
-    __slots__ = (
-        "body",
-        "branch",
-        "call_id",
-        "contacts",
-        "cseq",
-        "from_",
-        "from_tag",
-        "from_uri",
-        "plain_target",
-        "raw",
-        "repeated",
-        "sent_by",
-        "to",
-        "to_tag",
-        "to_uri",
-        "values",
-        "via",
-    )
+    # A kind that is kept has fields for what is nearly always asked of it. The dict for all else is
+    # made when something is; a slot for each would take 130 octets of every message.
+    __slots__ = ("__dict__",)
 
     raw: bytes
     body: bytes
@@ -126,8 +110,8 @@ class Message:
     if not TYPE_CHECKING:  # to a type checker it would make every misspelt name an attribute
 
         def __getattr__(self, name: str) -> object:
-            """Read a value when it is first asked for. Python comes here for an empty slot only, so
-            that asking again costs no more than any attribute; properties would be calls.
+            """Read a value when it is first asked for. Python comes here for a missing attribute
+            only, so that asking again costs no more than any; properties would be calls.
 
             Raises:
                 ParseError: 400, the field is missing or malformed.
@@ -360,7 +344,7 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("max_forwards", "method", "raw_uri", "transaction_key", "uri")
+    __slots__ = ()
 
     method: str
     raw_uri: bytes
@@ -475,6 +459,10 @@ class Request(Message):
         if self.repeated is not None and b"via" in self.repeated:
             self.repeated[b"via"][0] = value
 
+    def shorten(self) -> None:
+        """Take less memory, since no transport sends the request again; what is read is the same.
+        Only :class:`sip.own_request.OwnRequest` can."""
+
     def send_by(self, via: bytes) -> None:
         """Give a request of ours another topmost Via, with the same branch: it goes by another
         transport (RFC 3261 section 18.1.1)."""
@@ -556,7 +544,7 @@ class Request(Message):
 class Response(Message):
     """A response."""
 
-    __slots__ = ("reason", "status", "transaction_key")
+    __slots__ = ()
 
     status: int
     reason: str

@@ -85,7 +85,13 @@ _cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a func
 # Its fields stand before the attributes of the same name that another message reads on demand.
 
 
-class ProvenRequest(Request, Struct, eq=False):
+class _Opening(Request):
+    """What decides about a request outside a dialog; within one nothing reads it any more."""
+
+    __slots__ = ("from_uri", "max_forwards", "to_uri", "uri")
+
+
+class ProvenRequest(_Opening, Struct, eq=False):
     """A request with all that is needed of it, which is valid."""
 
     raw: bytes
@@ -174,7 +180,7 @@ def read_plain(data: bytes) -> Request | Response | None:
         (branch, sent_by, "INVITE" if method == "ACK" else method), target,
         layout,
     )  # fmt: skip
-    if to_tag is None:  # these decide; within a dialog nothing reads them any more
+    if to_tag is None:
         request.max_forwards = int(hops)
         request.from_uri = _uri(from_uri)
         request.to_uri = _uri(to_uri)

@@ -21,6 +21,7 @@ from sip.fields import Field, Fields, lines_of, usual_lines
 from sip.flow import Address, Flow
 from sip.grammar import MAGIC_COOKIE, text
 from sip.message import Request, Response
+from sip.own_request import OwnRequest
 from sip.refusal import Refuser
 from sip.session_timer import SessionInterval, TimerWheel
 from sip.timers import Timers
@@ -232,12 +233,8 @@ class Stack:
             lines: of its own fields, by :func:`sip.fields.lines_of`.
         """
         dialog.local_cseq = number = dialog.local_cseq + 1
-        request = Request()
-        request.method = method
-        request.body = body
-        request.raw = dialog.write(method, number, via, max_forwards, lines, body)
-        request.branch = via[_BRANCH].decode("ascii")
-        return request
+        octets = dialog.write(method, number, via, max_forwards, lines, body)
+        return OwnRequest(method, via[_BRANCH].decode("ascii"), body, lines, octets)
 
     def send_in_dialog(
         self,

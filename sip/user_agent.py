@@ -13,6 +13,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -66,6 +67,12 @@ class Invitation(Struct, frozen=True):
     than `flow`; None: any flow."""
 
 
+@lru_cache(maxsize=1024)  # one object for all calls by one flow
+def _behind_contact(contact: bytes, lines: bytes) -> bytes:
+    """The line of a Contact of ours, with these behind it."""
+    return contact_line(contact) + lines
+
+
 @dataclass(slots=True)
 class Counters:
     """Messages that were dropped or went wrong since the start."""
@@ -117,8 +124,9 @@ class UserAgent:
         interval: Fields = () if session_interval is None else session_interval.request_fields()
         of_all = self.stack.agent_line + lines_of(interval)
         self._with_offer = self.stack.capability_lines + of_all
+        self._with_offer_alone = self._with_offer + SDP_LINE
         self._without_offer = without_offer + of_all
-        """The lines of all INVITEs of ours but re-INVITEs."""
+        """The lines of all INVITEs of ours but re-INVITEs, behind their Contact."""
 
     # The contract
 
@@ -334,13 +342,14 @@ class UserAgent:
         )
         session = self._session(dialog, invitation.trusts)
         body, extra = offer, invitation.extra
-        lines = contact_line(dialog.contact) + (self._with_offer if offer else self._without_offer)
+        usual = self._with_offer_alone if offer else self._without_offer
         if invitation.parts:
+            usual = self._with_offer if offer else self._without_offer
             content = self._content(offer, invitation.parts)
             body, extra = content.body, (*extra, *content.fields)
-        elif offer:
-            lines += SDP_LINE
-        lines += lines_of(extra)
+        lines = _behind_contact(dialog.contact, usual)
+        if extra:
+            lines += lines_of(extra)
         via, hops = stack.via(invitation.flow), invitation.max_forwards
         request = stack.request(dialog, "INVITE", via, hops, lines, body)
         session.send_invite(request, offer, now, invitation.credentials)

@@ -127,13 +127,13 @@ class Latch:
         "_opened_at",
         "_reopened",
         "_trust",
-        "_window_seconds",
         "_window_until",
         "announced",
         "elsewhere",
         "heard_at",
         "signalling_host",
         "source",
+        "window_seconds",
     )
 
     def __init__(self, signalling_host: str | None, window_seconds: float) -> None:
@@ -142,7 +142,7 @@ class Latch:
         self.source: Address | None = None
         """The latched source."""
         self._trust = Trust.ELSEWHERE
-        self._window_seconds = window_seconds
+        self.window_seconds = window_seconds
         self._opened_at: float | None = None
         self._window_until = 0.0
         self._ignored: tuple[Address, ...] = ()
@@ -205,7 +205,7 @@ class Latch:
         self._expects = expects
         self.elsewhere = None
         self._opened_at = now
-        self._window_until = now + self._window_seconds
+        self._window_until = now + self.window_seconds
         self._candidates = None
 
     def settled(self, now: float) -> bool:
@@ -226,7 +226,7 @@ class Latch:
 
     def listen(self, now: float) -> None:
         """Note for the length of a window what else sends: the latched source fell silent."""
-        self._listens_until = now + self._window_seconds
+        self._listens_until = now + self.window_seconds
 
     def _silent_for(self, now: float) -> float:
         return now - self.heard_at

@@ -42,7 +42,6 @@ class RelaySide(Struct, eq=False):
     """One peer of a session: its description, its latch and the stream that came from it."""
 
     latch: Latch
-    _latch_seconds: float
     fax: FaxStream | None = None
     """The T.38 stream; None while none was negotiated."""
     fax_packets: int = 0
@@ -86,7 +85,8 @@ class RelaySide(Struct, eq=False):
     """True once it was reported that the browser is gone, or isn't the right one."""
     _reports: PeerReports | None = None
     """None until there is a report, as in calls with phones that send none."""
-    _rtcp_announced: Address | None = None
+    _rtcp_port: int = 0
+    """That of its description, beside the address of its RTP; 0 if it names none."""
     _rtcp_source: Address | None = None
 
     @classmethod
@@ -96,7 +96,7 @@ class RelaySide(Struct, eq=False):
         Args:
             signalling_address: the IP address that its SIP comes from, if known.
         """
-        return cls(Latch(numeric_host(signalling_address), latch_seconds), latch_seconds)
+        return cls(Latch(numeric_host(signalling_address), latch_seconds))
 
     @property
     def reports(self) -> PeerReports:
@@ -134,8 +134,14 @@ class RelaySide(Struct, eq=False):
             self.multiplexes = False
         if remote.rtcp_port == remote.rtp_port:
             self.multiplexes = True
-        has_rtcp = host is not None and remote.rtcp_port
-        self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
+        self._rtcp_port = remote.rtcp_port
+
+    @property
+    def _rtcp_announced(self) -> Address | None:
+        announced = self.latch.announced
+        return (
+            (announced[0], self._rtcp_port) if announced is not None and self._rtcp_port else None
+        )
 
     def _set_fax(self, announced: FaxAddress | None) -> None:
         """Begin, move or end the T.38 stream."""
@@ -144,7 +150,7 @@ class RelaySide(Struct, eq=False):
             self.fax = None
             return
         if self.fax is None:
-            self.fax = FaxStream(None, self._latch_seconds)
+            self.fax = FaxStream(None, self.latch.window_seconds)
         latch, host = self.fax.latch, numeric_host(announced.address)
         latch.signalling_host = self.latch.signalling_host
         known = host is not None and not is_unspecified(host)

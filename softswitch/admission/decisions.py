@@ -32,8 +32,8 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
     rule: str = ""
     shown: str = ""
     claimed: bool = msgspec.field(default=False, name="c")
-    left: list[tuple[str, str]] = msgspec.field(default_factory=list, name="l")
-    tried: list[tuple[str, int]] = msgspec.field(default_factory=list, name="t")
+    left: tuple[tuple[str, str], ...] = msgspec.field(default=(), name="l")
+    tried: tuple[tuple[str, int], ...] = msgspec.field(default=(), name="t")
 
     def encoded(self, rule: str) -> str | None:
         """JSON of at most MAX_OCTETS; None when nothing was decided."""
@@ -55,8 +55,8 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         if self.left:
             return msgspec.structs.replace(self, left=self.left[:-1])
         if len(self.tried) > 1:
-            tried = [*self.tried[:-2], self.tried[-1]]
-            return msgspec.structs.replace(self, left=[], tried=tried)
+            tried = (*self.tried[:-2], self.tried[-1])
+            return msgspec.structs.replace(self, left=(), tried=tried)
         return Decisions(self.rule[:-10], self.shown[:-10], self.claimed)
 
 

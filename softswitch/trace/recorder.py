@@ -72,7 +72,7 @@ class CallTrace(Struct, eq=False):
     """The trace of one call."""
 
     call_id: str
-    sip_call_ids: list[bytes] = field(default_factory=list)
+    sip_call_ids: tuple[bytes, ...] = ()
     """The Call-IDs of its legs, the caller's first."""
     calling: str = ""
     called: str = ""
@@ -126,7 +126,9 @@ class Recorder:
         self._octets = 0
         self._live: dict[str, CallTrace] = {}
         self._ended: dict[str, CallTrace] = {}
-        self._by_sip_call_id: dict[bytes, tuple[CallTrace, ...]] = {}
+        self._by_sip_call_id: dict[bytes, CallTrace] = {}
+        self._before: dict[bytes, tuple[CallTrace, ...]] = {}
+        """The other calls that a transferred leg had before."""
 
     def weigh(self) -> None:
         """Keep to the limits; called after each turn of reading."""
@@ -142,12 +144,13 @@ class Recorder:
         if trace is None:
             trace = self._live[call_id] = CallTrace(call_id)
         known = self._by_sip_call_id.get(key)
-        if known is None:
-            trace.sip_call_ids.append(key)
-            self._by_sip_call_id[key] = (trace,)
-        elif trace not in known:  # a transferred leg had another call
-            trace.sip_call_ids.append(key)
-            self._by_sip_call_id[key] = (*known, trace)
+        if known is not None:  # a transferred leg had another call
+            before = self._before.get(key, ())
+            if trace is known or trace in before:
+                return
+            self._before[key] = (*before, known)
+        trace.sip_call_ids += (key,)
+        self._by_sip_call_id[key] = trace
 
     def said(self, call_id: str, side: str, language: str, tokens: str) -> None:
         """Record an announcement to a side of the call."""
@@ -185,8 +188,8 @@ class Recorder:
 
     def call_of(self, data: bytes) -> str | None:
         """The call that a message belongs to; None while it is unknown."""
-        traces = self._by_sip_call_id.get(call_id_of(data))
-        return None if traces is None else traces[-1].call_id
+        trace = self._by_sip_call_id.get(call_id_of(data))
+        return None if trace is None else trace.call_id
 
     @property
     def octets(self) -> int:
@@ -207,12 +210,16 @@ class Recorder:
             self._file_oldest()
 
     def _file_oldest(self) -> None:
-        ring, known = self._ring, self._by_sip_call_id
+        ring, known, before = self._ring, self._by_sip_call_id, self._before
         for _ in range(min(len(ring), FILED_AT_ONCE)):
             entry = ring.popleft()
             size = len(entry[3]) + ENTRY_BYTES
             self._ring_octets -= size
-            for trace in known.get(call_id_of(entry[3]), ()):
+            key = call_id_of(entry[3])
+            last = known.get(key)
+            if last is None:
+                continue
+            for trace in (last, *before.get(key, ())):
                 trace.entries.append(entry)
                 trace.octets += size
                 self._octets += size
@@ -229,11 +236,12 @@ class Recorder:
         trace = self._ended.pop(next(iter(self._ended)))
         self._octets -= trace.octets
         for key in trace.sip_call_ids:
-            left = tuple(t for t in self._by_sip_call_id.get(key, ()) if t is not trace)
+            calls = (*self._before.pop(key, ()), self._by_sip_call_id.pop(key))
+            left = [call for call in calls if call is not trace]
             if left:
-                self._by_sip_call_id[key] = left
-            else:
-                self._by_sip_call_id.pop(key, None)
+                *before, self._by_sip_call_id[key] = left
+                if before:
+                    self._before[key] = tuple(before)
 
     def _empty_oldest(self) -> None:
         """Drop the messages of the live call that began first, because no ended call is left."""

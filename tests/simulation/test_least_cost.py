@@ -177,7 +177,7 @@ def test_a_call_that_a_crash_ended_has_its_trunk_and_cost(exchange):
 def test_the_record_keeps_which_trunks_were_tried_and_how_each_answered(exchange):
     exchange.cheap.behaviour = Behaviour(answer=503)
     decisions = decoded(talk(exchange, 30.0).decisions)
-    assert decisions == Decisions(shown="the line's number", tried=[("cheap", 503), ("dear", 200)])
+    assert decisions == Decisions(shown="the line's number", tried=(("cheap", 503), ("dear", 200)))
 
 
 def test_the_record_keeps_which_trunks_were_left_and_why(exchange):
@@ -187,15 +187,15 @@ def test_the_record_keeps_which_trunks_were_left_and_why(exchange):
     exchange.tariffs["elsewhere"] = exchange.store.tariff("elsewhere")
     exchange.directory.set_trunks([replace(cheap, tariff="elsewhere"), dear])
     decisions = decoded(talk(exchange, 30.0).decisions)
-    assert decisions.left == [("cheap", "no price")]
-    assert decisions.tried == [("dear", 200)]
+    assert decisions.left == (("cheap", "no price"),)
+    assert decisions.tried == (("dear", 200),)
 
 
 def test_the_record_keeps_the_rule_that_refused(exchange):
     for gateway in (exchange.cheap, exchange.dear):
         gateway.behaviour = Behaviour(answer=486)
     decisions = decoded(talk(exchange, 30.0).decisions)
-    assert decisions.tried == [("cheap", 486)]
+    assert decisions.tried == (("cheap", 486),)
     assert decisions.rule == "call: trunk cheap answered 486"
 
 
@@ -210,4 +210,4 @@ def test_the_record_keeps_that_the_caller_gave_up_while_a_trunk_rang(exchange):
     phone.hang_up(session)
     exchange.run_until_idle()
     (cdr,) = exchange.store.cdrs()
-    assert (cdr.sip_status, decoded(cdr.decisions).tried) == (487, [("cheap", 487)])
+    assert (cdr.sip_status, decoded(cdr.decisions).tried) == (487, (("cheap", 487),))

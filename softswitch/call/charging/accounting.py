@@ -129,7 +129,7 @@ class Record(Struct, eq=False):
             self.line_ids = (caller.line.id,)
         if isinstance(route, ToTrunk):
             if route.left:
-                decisions.left = list(route.left)
+                decisions.left = route.left
         elif isinstance(route, ToLine):
             self.line_ids += (route.line.id,)
             if self.line is None:

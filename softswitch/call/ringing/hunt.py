@@ -104,7 +104,7 @@ class Hunt(Struct, eq=False):
         """Note the result of the current attempt in the call's record."""
         trunk = self.branches.attempt.trunk
         tried = PHONES if trunk is None else trunk.name, status
-        self._record.decisions.tried.append(tried)
+        self._record.decisions.tried += (tried,)
 
     def expire(self, now: float) -> None:
         """The current attempt has timed out."""

@@ -6,8 +6,8 @@ from softswitch.admission.decisions import MAX_OCTETS, Decisions, decoded
 def test_what_was_decided_is_read_back_as_it_was():
     decisions = Decisions(
         shown="the line's number",
-        left=[("east", "down"), ("west", "no price")],
-        tried=[("north", 503), ("south", 200)],
+        left=(("east", "down"), ("west", "no price")),
+        tried=(("north", 503), ("south", 200)),
     )
     kept = decisions.encoded("")
     assert kept == (
@@ -30,13 +30,13 @@ def test_a_call_of_which_nothing_was_decided_takes_no_room():
 def test_a_long_list_loses_the_trunks_that_were_left_and_keeps_the_last_that_was_tried():
     decisions = Decisions(
         shown="the line's number",
-        left=[(f"trunk-{n:02d}", "no price") for n in range(40)],
-        tried=[(f"carrier-{n:02d}", 503) for n in range(40)],
+        left=tuple((f"trunk-{n:02d}", "no price") for n in range(40)),
+        tried=tuple((f"carrier-{n:02d}", 503) for n in range(40)),
     )
     kept = decisions.encoded("call: trunk carrier-39 answered 503")
     assert len(kept.encode()) <= MAX_OCTETS == 300
     found = decoded(kept)
-    assert found.left == [] and found.tried[0] == ("carrier-00", 503)
+    assert found.left == () and found.tried[0] == ("carrier-00", 503)
     assert found.tried[-1] == ("carrier-39", 503)
 
 

@@ -52,7 +52,7 @@ def told(context: Context, call: str) -> list[tuple[str, str]]:
 
 def test_an_answered_call_tells_trunks_price_and_who_hung_up(context: Context) -> None:
     decisions = Decisions(
-        shown="the line's number", left=[("east", "down")], tried=[("north", 503), ("south", 200)]
+        shown="the line's number", left=(("east", "down"),), tried=(("north", 503), ("south", 200))
     )
     kept(
         context, answered_at=MARCH + 4_000, duration_ms=8_000, tariff="default", prefix="44",

@@ -22,7 +22,7 @@ def test_calls_are_counted_by_the_time_the_figures_are_read_however_many_they_ar
     count = 2 * COUNTED_AT_ONCE + 5
     for number in range(count):
         answered = number % 2 == 0
-        tried = Decisions(tried=[("one", 503), ("two", 200 if answered else 486), ("phones", 486)])
+        tried = Decisions(tried=(("one", 503), ("two", 200 if answered else 486), ("phones", 486)))
         now = 1_000 * MINUTE + number * 100
         figures.ended(200 if answered else 486, "" if answered else "trunk_answered", tried, now)
         figures.settled(leg(now, "two", 10_000 if answered else 0))
@@ -41,7 +41,7 @@ def test_calls_are_counted_by_the_time_the_figures_are_read_however_many_they_ar
 def test_a_minute_is_counted_once_and_leaves_the_window_after_a_quarter_of_an_hour():
     figures = Figures()
     for minutes in (1_000, 1_000, 1_001):
-        figures.ended(200, "", Decisions(tried=[("one", 200)]), minutes * MINUTE)
+        figures.ended(200, "", Decisions(tried=(("one", 200),)), minutes * MINUTE)
         figures.settled(leg(minutes * MINUTE, "one", 60_000))
     (row,) = figures.totals.trunk_rows(1_001 * MINUTE)
     assert (row["attempts"], row["answers"], row["acd_seconds"]) == (3, 3, 60.0)

@@ -79,7 +79,7 @@ def test_a_call_has_the_messages_of_all_its_legs_and_those_of_before_it_was_know
     see(recorder, message(INVITE, "b"), Flow("udp", US, BEKA), sent=True)
     hear(recorder, message(INVITE, "other"))
     trace, messages = recorder.trace("call1")
-    assert trace.sip_call_ids == [b"a", b"b"]
+    assert trace.sip_call_ids == (b"a", b"b")
     assert [(m.sent, m.flow.remote) for m in messages] == [(False, ANA), (True, ANA), (True, BEKA)]
     assert recorder.call_of(message(INVITE, "b")) == "call1"
     assert recorder.call_of(message(INVITE, "other")) is None

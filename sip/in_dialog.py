@@ -16,7 +16,7 @@ from sip.session_events import HungUp, InfoReceived, Referred, Refreshed, Reinvi
 def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
     """Deliver a request of the session's dialog that is no retransmission."""
     dialog = session.dialog
-    if not flow.has_host_of(dialog.flow) and not session.trusts(flow):
+    if flow != dialog.flow and not _may_come_by(flow, session):
         session.stack.answer(request, flow, 403)
         return
     number = request.cseq.number
@@ -33,8 +33,13 @@ def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
 
 def acknowledge(session: Session, request: Request, flow: Flow, now: float) -> None:
     """Deliver an ACK of the session's dialog."""
-    if flow.has_host_of(session.dialog.flow) or session.trusts(flow):
+    if flow == session.dialog.flow or _may_come_by(flow, session):
         session.invite_acknowledged(request, now)
+
+
+def _may_come_by(flow: Flow, session: Session) -> bool:
+    """True if a request of the session's peer may come by another flow than ours to it."""
+    return flow.has_host_of(session.dialog.flow) or session.trusts(flow)
 
 
 def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> None:

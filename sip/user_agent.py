@@ -232,17 +232,16 @@ class UserAgent:
 
     def _in_dialog(self, request: Request, flow: Flow, now: float) -> None:
         dialog_id = (request.call_id, request.to_tag, request.from_tag)
-        usage = self._dialogs.get(dialog_id) or self.subscriptions.get(dialog_id)
-        if usage is None:
+        session = self._dialogs.get(dialog_id)
+        subscription = self.subscriptions.get(dialog_id) if session is None else None
+        if session is None and subscription is None:
             self.stack.answer(request, flow, 481)
-            return
-        refusal = None if request.layout.asks_nothing else not_understood(request)
-        if refusal is not None:
+        elif not request.layout.asks_nothing and (refusal := not_understood(request)) is not None:
             self.stack.reply(request, flow, refusal.status, now, refusal.headers)
-        elif isinstance(usage, Session):
-            in_dialog.receive(usage, request, flow, now)
-        else:
-            usage.receive(request, flow, now)
+        elif session is not None:
+            in_dialog.receive(session, request, flow, now)
+        elif subscription is not None:
+            subscription.receive(request, flow, now)
 
     def _on_ack(self, request: Request, flow: Flow, now: float) -> None:
         invite = self._server(request.transaction_key)

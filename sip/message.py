@@ -36,7 +36,6 @@ from sip.headers import (
     plain_name_addr,
     read_contacts,
     split_list,
-    via_source,
 )
 from sip.layout import NO_LAYOUT
 from sip.uri import MAX_URI_BYTES, Uri
@@ -429,19 +428,6 @@ class Request(Message):
 
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581); once."""
-        if not self.proven:
-            self._stamp_any(host, port)
-            return
-        values = self.values
-        came = values[b"via"]
-        via = came.replace(b";rport", via_source(host, port))
-        if via == came and self.sent_by[0] != host:
-            via = b"%s;received=%s" % (came, host.encode("ascii"))
-        values[b"via"] = via
-        if self.repeated is not None:
-            self._replace_via(via)
-
-    def _stamp_any(self, host: str, port: int) -> None:
         via = self.via
         first, *rest = split_list(self._needed(b"via"))
         if "rport" in via.params:

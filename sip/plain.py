@@ -16,7 +16,7 @@ from msgspec import Struct
 from sip import grammar
 from sip.fields import MAX_HEADERS, NAMES, VALUES, repeated_plainly, split_plainly
 from sip.grammar import CR, FF, LF, MAGIC_COOKIE, VT, text
-from sip.headers import CSeq
+from sip.headers import CSeq, via_source
 from sip.layout import Layout, layout_of
 from sip.message import (
     PLAIN_CALL_ID,
@@ -109,6 +109,16 @@ class ProvenRequest(_Opening, Struct, eq=False):
     plain_target: str | None
     layout: Layout
     proven = True
+
+    def stamp_source(self, host: str, port: int) -> None:
+        """As of any request, for a Via that is plain."""
+        came = self.values[b"via"]
+        via = came.replace(b";rport", via_source(host, port))
+        if via == came and self.sent_by[0] != host:
+            via = b"%s;received=%s" % (came, host.encode("ascii"))
+        self.values[b"via"] = via
+        if self.repeated is not None:
+            self._replace_via(via)
 
 
 class ProvenResponse(Response, Struct, eq=False):

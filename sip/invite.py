@@ -59,6 +59,7 @@ class OutgoingInvite(Struct, eq=False):
     _request: Request | None
     """The INVITE as it was sent last; None once its 2xx is acknowledged."""
     offer: bytes
+    """The SDP that it carries; b"" if it carries none."""
     _credentials: Credentials | None
     _number: int = 0
     _authorization: Fields = ()
@@ -74,11 +75,6 @@ class OutgoingInvite(Struct, eq=False):
     answered_tag: str | None = None
     over: bool = False
     """A final response came, or none will."""
-
-    @property
-    def offered(self) -> bool:
-        """True if the INVITE carries an offer."""
-        return bool(self.offer)
 
     def send(self, now: float) -> None:
         """Send the INVITE, or send it again with credentials or a longer session interval."""
@@ -283,11 +279,6 @@ class IncomingInvite(Struct, eq=False):
     def request(self) -> Request:
         """The INVITE itself."""
         return self.transaction.request
-
-    @property
-    def offered(self) -> bool:
-        """True if the INVITE carries an offer."""
-        return bool(self.offer)
 
     @property
     def answered(self) -> bool:

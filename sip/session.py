@@ -316,7 +316,7 @@ class Session(Struct, eq=False):
         acknowledge_provisional(self.stack, early, response, now)
         self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
         assert self.outgoing is not None
-        if response.description and self.outgoing.offered:
+        if response.description and self.outgoing.offer:
             self.agreed(self.outgoing.offer, response.description)
 
     def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None:
@@ -335,7 +335,7 @@ class Session(Struct, eq=False):
             self._dialogs.add(self)
         self.peer.note(response)
         self.refresher.learn(self, response, now)
-        if invite.offered:
+        if invite.offer:
             self.agreed(invite.offer, response.description)
             invite.acknowledge(b"", now)
         else:

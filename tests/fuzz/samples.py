@@ -237,7 +237,7 @@ class Scene:
             case Referred(session, _, flow):
                 session.accept_refer(flow, self.now)
                 session.referral.tell(200, self.now)
-            case Answered(session) if not session.outgoing.offered:
+            case Answered(session) if not session.outgoing.offer:
                 session.acknowledge(ANSWER, self.now)
             case Acknowledged() | InfoReceived() | Cancelled() | HungUp():
                 pass

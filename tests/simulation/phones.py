@@ -297,7 +297,7 @@ class Phone:
                 self.agent.stack.answer(request, flow, 200)
             case Answered(session, response):
                 self.status = 200
-                if not session.outgoing.offered:
+                if not session.outgoing.offer:
                     session.acknowledge(self._description(), self.now)
                 self._talk(session, response.description)
             case Refused(_, status, _):
@@ -313,7 +313,7 @@ class Phone:
                 self._renegotiate(session, request)
             case HungUp(session) | Cancelled(session):
                 self._over(session)
-            case ReinviteAnswered(session) if not session.outgoing.offered:
+            case ReinviteAnswered(session) if not session.outgoing.offer:
                 session.acknowledge(self._sdp(), self.now)
             case InfoReceived(_, request):
                 self.infos.append(request.body)

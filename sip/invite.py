@@ -96,7 +96,11 @@ class OutgoingInvite(Struct, eq=False):
                     self._request.shorten()
             if self._cancel_wanted:
                 self.cancel(now)
-            elif status > 100 and not self.over and self._is_news(response):
+            elif (
+                status > 100
+                and not self.over
+                and (b"rseq" not in response.values or self._is_news(response))
+            ):
                 self._session.invite_progress(response, now)
         elif status < 300:
             self._on_success(response, now)
@@ -106,8 +110,6 @@ class OutgoingInvite(Struct, eq=False):
 
     def _is_news(self, response: Response) -> bool:
         if self._reliable is None:
-            if b"rseq" not in response.values:
-                return True
             self._reliable = ReliableReceiver()
         return self._reliable.is_news(response)
 

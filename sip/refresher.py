@@ -89,7 +89,7 @@ class Refresher(Struct, eq=False):
         terms = None if ours is None else learn(response)
         if terms is not None:
             self._running(session).start(terms, now)
-        else:
+        elif self._timer is not None:
             self.stop()
 
     def request_fields(self) -> Fields:

@@ -22,7 +22,7 @@ from sip.reliable import ReliableReceiver, ReliableSender, Supported
 from sip.session_timer import Agreement, longer_interval
 from sip.stack import Stack, WrittenResponse
 from sip.transaction import T1, T2, TIMEOUT
-from sip.transaction_layer import EARLY_SECONDS, ClientTransaction, ServerTransaction
+from sip.transaction_layer import EARLY_SECONDS, UNANSWERED, ClientTransaction, ServerTransaction
 
 MAX_ATTEMPTS = 2
 """A peer that challenges for ever, or always wants a longer session interval, gets this many
@@ -109,6 +109,7 @@ class OutgoingInvite(Struct, eq=False):
             self._session.invite_refused(status, response, now)
 
     def _is_news(self, response: Response) -> bool:
+        """True unless a reliable response was handled already."""
         if self._reliable is None:
             self._reliable = ReliableReceiver()
         return self._reliable.is_news(response)
@@ -290,7 +291,7 @@ class IncomingInvite(Struct, eq=False):
     @property
     def open(self) -> bool:
         """True while the INVITE may be answered."""
-        return self._success is None and not self.transaction.answered
+        return self._success is None and self.transaction.state in UNANSWERED
 
     @property
     def initial(self) -> bool:
@@ -346,7 +347,7 @@ class IncomingInvite(Struct, eq=False):
         if self._session is None:
             return
         stack, status = self._session.stack, response.status
-        if 200 <= status < 300:
+        if status < 300:
             self._success = response
             if self._reliable is not None and self._reliable.defers(response):
                 return

@@ -321,18 +321,18 @@ class Session(Struct, eq=False):
 
     def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None:
         """A 2xx came, to the INVITE or a re-INVITE."""
-        if self.state is State.ENDED:  # a re-INVITE that our BYE overtook
-            invite.acknowledge(b"", now)
-            return
-        again = self.state is State.CONFIRMED
-        if again:
-            self.dialog.refresh_target(response)
-        else:
+        first = self.state is State.EARLY
+        if first:
             if self.dialog.remote_tag is not None:  # that of the early dialog, maybe another fork's
                 self._dialogs.remove(self)
             self.dialog.confirm(response)
             self.state = State.CONFIRMED
             self._dialogs.add(self)
+        elif self.state is State.CONFIRMED:
+            self.dialog.refresh_target(response)
+        else:  # a re-INVITE that our BYE overtook
+            invite.acknowledge(b"", now)
+            return
         self.peer.note(response)
         self.refresher.learn(self, response, now)
         if invite.offer:
@@ -343,7 +343,7 @@ class Session(Struct, eq=False):
         if self.refresher.by_reinvite:
             self.tell(Refreshed(self))
         else:
-            self.tell(ReinviteAnswered(self, response) if again else Answered(self, response))
+            self.tell(Answered(self, response) if first else ReinviteAnswered(self, response))
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
         """A final response of 300 or above came, or none within the time."""

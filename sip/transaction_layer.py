@@ -37,7 +37,8 @@ _GIVE_UP = {Input.A: Input.B, Input.E: Input.F}
 EARLY_SECONDS = 0.001
 """A sum of intervals may miss the time-out by so much."""
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
-_UNANSWERED = (State.TRYING, State.PROCEEDING)
+UNANSWERED = (State.TRYING, State.PROCEEDING)
+"""States of a server transaction in which no final response was sent."""
 
 MAX_UDP_REQUEST_BYTES = 1_300
 """A bigger one is cut into fragments on its way, which many firewalls drop."""
@@ -113,7 +114,7 @@ class ServerTransaction(Struct, eq=False):
     @property
     def answered(self) -> bool:
         """True if a final response was sent."""
-        return self.state not in _UNANSWERED
+        return self.state not in UNANSWERED
 
 
 Transaction = ClientTransaction | ServerTransaction

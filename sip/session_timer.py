@@ -47,7 +47,8 @@ class Terms(Struct, frozen=True):
     interval: int
     we_refresh: bool
     refresh_after: float
-    """Seconds after which we refresh the session; if the peer does, the same as the next."""
+    """Seconds after which we refresh the session, at most those of `expires_after`; the same if the
+    peer refreshes it."""
     expires_after: float
     """Seconds after which a session that wasn't refreshed is ended (section 10)."""
 
@@ -154,7 +155,7 @@ class SessionTimer(Struct, eq=False):
         self.terms = terms
         self._expires_at = now + terms.expires_after
         self._refresh_at = now + terms.refresh_after
-        self._arm(now)
+        self._arm(self._refresh_at, now)
 
     def stop(self) -> None:
         """Stop: the session is over."""
@@ -172,12 +173,12 @@ class SessionTimer(Struct, eq=False):
         if now >= self._refresh_at:
             self._refresh_at = now + RETRY_SECONDS  # put off by the answer
             self._refresh(now)
-        self._arm(now)
+        self._arm(min(self._refresh_at, self._expires_at), now)
 
-    def _arm(self, now: float) -> None:
+    def _arm(self, deadline: float, now: float) -> None:
         if self._slot is not None:
             self._wheel.remove(self, self._slot)
-        self._slot = self._wheel.add(self, min(self._refresh_at, self._expires_at), now)
+        self._slot = self._wheel.add(self, deadline, now)
 
 
 class TimerWheel:
@@ -207,11 +208,12 @@ class TimerWheel:
 
     def remove(self, timer: SessionTimer, slot: int | None) -> None:
         """Take a timer out of its slot."""
-        timers = None if slot is None else self._slots.get(slot)
-        if timers is not None and slot is not None:
-            timers.pop(timer, None)
-            if not timers:
-                del self._slots[slot]
+        if slot is None or slot not in self._slots:
+            return
+        timers = self._slots[slot]
+        timers.pop(timer, None)
+        if not timers:
+            del self._slots[slot]
 
     def turn(self, now: float) -> None:
         """Call the timers of all slots that are due."""

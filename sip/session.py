@@ -274,12 +274,9 @@ class Session(Struct, eq=False):
             return True
         return self.referral is not None and self.referral.telling
 
-    def _send_deferred_bye(self, now: float) -> bool:
-        if self._deferred_bye is None:
-            return False
+    def _send_deferred_bye(self, extra: Fields, now: float) -> None:
         if not self._bye_must_wait and self.state is not State.ENDED:
-            self._send_bye(self._deferred_bye, now)
-        return True
+            self._send_bye(extra, now)
 
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
@@ -367,13 +364,15 @@ class Session(Struct, eq=False):
         incoming = self.incoming
         if incoming is None or not incoming.waiting_for_ack:
             return
-        if request.cseq.number != incoming.request.cseq.number:
+        if request.cseq.number != incoming.transaction.request.cseq.number:
             return
         incoming.acknowledged()
         self.has_acknowledged = True
         if not incoming.offer:
             self.agreed(self.local_description, request.description)
-        if not self._send_deferred_bye(now) and (self.tells_ack or not incoming.offer):
+        if self._deferred_bye is not None:
+            self._send_deferred_bye(self._deferred_bye, now)
+        elif self.tells_ack or not incoming.offer:
             self.tell(Acknowledged(self, request))
 
     def trusts(self, flow: Flow) -> bool:
@@ -469,7 +468,8 @@ class Session(Struct, eq=False):
     def referral_over(self, now: float) -> None:
         """No more NOTIFYs of the REFER are due: a BYE that waited for them is sent."""
         self.referral = None
-        self._send_deferred_bye(now)
+        if self._deferred_bye is not None:
+            self._send_deferred_bye(self._deferred_bye, now)
 
     # What the session timer says
 

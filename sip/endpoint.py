@@ -127,7 +127,7 @@ class Endpoint:
         self._stack = agent.stack
         self._untold, self._unsent = agent.untold, agent.stack.unsent
         agent.stack.write_by(self._write)
-        self._loop = loop
+        self._loop, self._clock = loop, loop.time
         self._on_event = on_event
         self._on_fault = on_fault
         self._on_closed = on_closed
@@ -359,7 +359,7 @@ class Endpoint:
         """Read a message. With `retry_after`, a request is rejected with 503 unless its transaction
         is under way."""
         if now is None:
-            now = self._loop.time()
+            now = self._clock()
         self._stack.tap((now, False, flow, data))
         try:
             self._agent.receive(data, flow, now, retry_after)
@@ -372,16 +372,15 @@ class Endpoint:
     def drain(self) -> None:
         """Report events and those that come of them, and write messages to connections; call after
         a command. Datagrams have gone out by then."""
-        untold, unsent = self._untold, self._unsent
-        while untold:
+        while self._untold:
             try:
-                self._on_event(untold.popleft())
+                self._on_event(self._untold.popleft())
             except Exception as error:
                 self._agent.counters.faults += 1
                 self._on_fault(error)
-        while unsent:
-            message, flow = unsent.popleft()
-            self._stack.tap((self._loop.time(), True, flow, message))
+        while self._unsent:
+            message, flow = self._unsent.popleft()
+            self._stack.tap((self._clock(), True, flow, message))
             self._send_elsewhere(message, flow)
 
     def _write(self, message: bytes, flow: Flow) -> None:
@@ -391,7 +390,7 @@ class Endpoint:
         if send is None:
             self._unsent.append((message, flow))
             return
-        now = self._loop.time()
+        now = self._clock()
         self._stack.tap((now, True, flow, message))
         if (
             message[0] not in LIMITED
@@ -414,7 +413,7 @@ class Endpoint:
         self._wake = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
-        now = self._loop.time()
+        now = self._clock()
         self._wake = None
         try:
             self._timers.expire(now)
@@ -422,7 +421,8 @@ class Endpoint:
             self._agent.counters.faults += 1
             self._on_fault(error)
         if self._timers.next < math.inf:
-            self._wake_by(max(self._timers.next, now + LEAST_SLEEP_SECONDS))
+            deadline = max(self._timers.next, now + LEAST_SLEEP_SECONDS)
+            self._wake = self._loop.call_at(deadline, self._expire)
         if self._untold or self._unsent:
             self.drain()
 

@@ -43,9 +43,8 @@ _FOLD = re.compile(rb"\r\n[ \t]")
 _LINE_END = re.compile(rb"[\r\n]")
 
 
-def breaks(lines: list[bytes]) -> bool:
-    """True if there is a line end within a line."""
-    text = b"".join(lines)
+def breaks(text: bytes) -> bool:
+    """True if there is a line end in what should be on one line."""
     return LF in text or CR in text
 
 
@@ -96,7 +95,7 @@ def status_line(status: int, reason: str | None) -> bytes:
     """
     reason = REASONS.get(status, "") if reason is None else reason
     line = b"SIP/2.0 %d %s" % (status, octets(reason))
-    if breaks([line]):
+    if breaks(line):
         raise ValueError("a reason can't hold CR or LF")
     return line
 
@@ -109,7 +108,7 @@ def write(start: bytes, lines: bytes, body: bytes) -> bytes:
 
 def write_request(method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
     """A request. Raises ValueError as :func:`lines_of`, also for such a URI."""
-    if LF in uri or CR in uri:
+    if breaks(uri):
         raise ValueError("a URI can't hold CR or LF")
     return write(b"%s %s SIP/2.0" % (method.encode("ascii"), uri), lines_of(fields), body)
 

@@ -57,7 +57,7 @@ def read_strictly(data: bytes) -> Request | Response:
     try:
         if fault is not None:
             raise fault
-        if breaks(lines):
+        if breaks(b"".join(lines)):
             raise ParseError("Stray line end")  # what we took for one field, others take for two
         if len(lines) > MAX_HEADERS:
             raise ParseError("Too many header fields")

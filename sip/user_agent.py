@@ -322,7 +322,7 @@ class UserAgent:
         Raises:
             ValueError: a field of the invitation holds CR or LF.
         """
-        if breaks([invitation.uri, invitation.from_, invitation.to]):
+        if breaks(invitation.uri + invitation.from_ + invitation.to):
             raise ValueError("a header field can't hold CR or LF")
         stack = self.stack
         tag = stack.token()

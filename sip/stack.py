@@ -70,7 +70,7 @@ class WrittenResponse(Struct, frozen=True, gc=False):
 
 class Stack:
     """Common services of all senders: answers and requests, CSeq, Via, Contact, tags, transactions,
-    timers and the queue of messages to write.
+    timers and how messages are written.
 
     Args:
         randbits: source of tags, branches and Call-IDs: so many random bits; it must not be

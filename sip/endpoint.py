@@ -390,14 +390,18 @@ class Endpoint:
         if send is None:
             self._unsent.append((message, flow))
             return
-        now = self._clock()
-        self._stack.tap((now, True, flow, message))
-        if (
-            message[0] not in LIMITED
-            or self._free_until((flow.beyond or flow.remote)[0], 0.0) > now
-            or self._may_answer(flow.peer[0], message, now)
-        ):
-            send(message, flow.remote)
+        try:
+            now = self._clock()
+            self._stack.tap((now, True, flow, message))
+            if (
+                message[0] not in LIMITED
+                or self._free_until((flow.beyond or flow.remote)[0], 0.0) > now
+                or self._may_answer(flow.peer[0], message, now)
+            ):
+                send(message, flow.remote)
+        except Exception as error:  # to its transaction the message is lost, as any may be
+            self._agent.counters.faults += 1
+            self._on_fault(error)
 
     def _send_elsewhere(self, message: bytes, flow: Flow) -> None:
         """Send a message by a connection, or by no socket of ours."""

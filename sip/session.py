@@ -168,10 +168,10 @@ class Session(Struct, eq=False):
         dialog = self.dialog
         if extra:
             lines = lines_of(extra) + lines
-        if 100 < status < 300:
+        if status < 300:  # a 100 isn't written here
             lines += contact_line(dialog.contact)
-        if status == 200:
-            lines += self.stack.capability_lines
+            if status == 200:
+                lines += self.stack.capability_lines
         if body:
             lines += SDP_LINE
         return asked.write_response(status, reason, dialog.local_tag, lines, body)

@@ -76,9 +76,10 @@ class WorkingSet:
         if touched.covered_calls_of:
             covered = self._read_calls(_COVERED_BY_ACCOUNT, touched.covered_calls_of)
             touched.calls.update(call.call_id for call in covered)
+        unread = _NOTHING
         if touched.calls:
-            if others := touched.calls.difference(calls):
-                read = self._read_calls(_CALLS_BY_ID, others)
+            if unread := touched.calls.difference(calls):
+                read = self._read_calls(_CALLS_BY_ID, unread)
                 owners.update(call.account_id for call in read if call.account_id is not None)
             for call in map(calls.get, touched.calls):
                 if call is not None and call.coverage is not None:
@@ -91,7 +92,7 @@ class WorkingSet:
             self._read_calls(_CALLS_BY_ID, touched.calls)
             self._read_calls(_COVERED_BY_ACCOUNT, touched.covered_calls_of)
         cdrs: dict[str, Cdr] = {}
-        if touched.cdrs or (touched.closing and not touched.closing.keys() <= calls.keys()):
+        if touched.cdrs or (unread and touched.closing):
             cdrs = _written_before(self.connection, touched, calls)
             owners_of_closed = {cdr.account for cdr in cdrs.values() if cdr.account is not None}
             self._read_accounts(owners_of_closed.difference(accounts))
@@ -236,6 +237,8 @@ def _statements(dialect: Dialect) -> _Statements:
     return found
 
 
+_NOTHING: Set[str] = frozenset()
+"""The ids of no calls."""
 _IN_THE_ROW = b""
 """Stands for the facts of a call whose row is written: only another process reads them, there, if
 this one dies."""

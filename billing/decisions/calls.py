@@ -82,14 +82,18 @@ def _reserve_first(
 ) -> tuple[Slice, Coverage | None, Room | None]:
     """The first slice, the packages that pay for a part of it, and the cut that made room."""
     account = _spender(book, command.account_id, rate)
-    _count_calls(book, account.id, command.most_calls)
+    if command.most_calls is not None:
+        _count_calls(book, account.id, command.most_calls)
     available, room = account.available_micros, None
     if command.packages:
         held, coverage = covered_calls.first_slice(book, command, rate, available)
         is_scarce = held is None
     else:
         held, coverage = first_slice(rate, available, command.slice_seconds, command.at), None
-        is_scarce = _is_scarce(held, 0, min(FAIR_SECONDS, command.slice_seconds))
+        # Only one that takes all the money there is can be too short.
+        is_scarce = held is None or (
+            held.final and _is_scarce(held, 0, min(FAIR_SECONDS, command.slice_seconds))
+        )
     if is_scarce and available is not None:
         room = _room_for_first(book, command, rate, account.id)
         if room is not None:
@@ -118,11 +122,9 @@ def _is_scarce(held: Slice | None, paid_seconds: int, wanted_seconds: int) -> bo
     return held.paid_seconds is not None and held.paid_seconds - paid_seconds < wanted_seconds
 
 
-def _count_calls(book: Book, account_id: int, most: int | None) -> None:
+def _count_calls(book: Book, account_id: int, most: int) -> None:
     """Refuse a call above the account's cap. Nodes know of each other's calls some milliseconds
     late; here the account is locked, so that calls which begin everywhere at once are counted."""
-    if most is None:
-        return
     paid = [c for c in book.calls_of(account_id) if c.rate is not None and not c.rate.free]
     if len(paid) >= most:
         raise TooManyCalls(most)

@@ -70,7 +70,9 @@ class RateTable:
     def at(self, prefix: str, at: int) -> Rate | None:
         """The newest rate of exactly this prefix that has begun."""
         found = self._known.get(_length(prefix), {}).get(prefix)
-        rate = None if found is None else _in_force(found, at)
+        if found is None:
+            return None
+        rate = newest(found if isinstance(found, tuple) else (found,), at)
         return None if rate is None else _of(rate, prefix)
 
     def longest(self, number: str, at: int) -> Rate | None:
@@ -79,7 +81,10 @@ class RateTable:
             prefix = number[:length]
             found = known.get(prefix)
             if found is not None:
-                rate = _in_force(found, at)
+                if isinstance(found, tuple):
+                    rate = newest(found, at)
+                else:
+                    rate = found if found.effective_from <= at else None
                 if rate is not None:
                     made = self._found.get(prefix)
                     if made is not None and made.effective_from == rate.effective_from:
@@ -96,12 +101,6 @@ class RateTable:
 
 def _length(prefix: str) -> int:
     return len(prefix) if prefix.isdigit() or not prefix else WORDS
-
-
-def _in_force(found: Rate | tuple[Rate, ...], at: int) -> Rate | None:
-    if not isinstance(found, tuple):
-        return found if found.effective_from <= at else None
-    return newest(found, at)
 
 
 def newest(rates: Sequence[Rate], at: int) -> Rate | None:

@@ -52,11 +52,12 @@ class MoneyWarnings(Struct, eq=False):
             if now >= self.due_at(meter):
                 self._warn(meter, now)
 
-    def due_at(self, meter: Meter) -> float:
-        """The loop's time of the next warning of a payer, or of the reservation before it."""
+    def due_at(self, meter: Meter, until: float = NEVER) -> float:
+        """The loop's time of the next warning of a payer, or of the reservation before it; NEVER if
+        it isn't before `until`."""
         end, answered_at = NEVER if meter.extending else meter.ends_at(), meter.answered_at
-        if end == NEVER or answered_at is None:
-            return NEVER
+        if answered_at is None or not self._seconds or end - self._seconds[0] >= until:
+            return NEVER  # as nearly always
         talk_seconds, nothing_given = end - answered_at, not self._given
         for seconds in self._seconds:  # the longest that the call is long enough for
             if seconds < talk_seconds and (nothing_given or self._is_news(seconds, meter, end)):

@@ -147,7 +147,8 @@ class EstablishedCall(Struct, eq=False):
         """The loop's time of the next deadline of the call's payers, warnings included."""
         until, warnings = NEVER, self._warnings
         for meter in self._legs.payers.meters:
-            until = min(until, meter.next_deadline(), warnings.due_at(meter))
+            until = min(until, meter.next_deadline())
+            until = min(until, warnings.due_at(meter, until))
         return until
 
     def _transfers(self) -> Transfer:

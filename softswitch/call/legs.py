@@ -189,7 +189,8 @@ class Legs(Struct, eq=False):
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay the offer or answer of a leg."""
-        leg, media = self.parties.get(side), self.relay.media
+        parties, media = self.parties, self.relay.media
+        leg = parties.a.leg if side == "a" else parties.b.leg
         assert leg is not None and media is not None
         media.learn(side, heard, leg.dialog.flow.peer[0], RELAY_TYPE in leg.peer.info_types)
         if self.hold_music is not None:

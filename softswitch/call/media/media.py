@@ -207,11 +207,10 @@ class CallMedia(Struct, eq=False):
         Raises:
             SipError: 488; an answer can't be as secure as it must be.
         """
-        if security is None:
-            security = self._secured(side)
         text = self._describe_plainly(side, heard, direction, answering, before, wide, security)
         if text is not None:
             return text
+        security = security or self._secured(side)
         far = other(side)
         far_policy = self._policy(far)
         fax = fax and security.may_fax and self._secured(far).may_fax
@@ -255,7 +254,7 @@ class CallMedia(Struct, eq=False):
         answering: SessionDescription | None,
         before: SessionDescription | None,
         wide: bool,
-        security: LegSecurity,
+        security: LegSecurity | None,
     ) -> bytes | None:
         """As :meth:`describe`, where all descriptions are plain: by substitution, at a fifth of the
         steps. None if one isn't, or if a side needs more than its sound relayed."""
@@ -267,6 +266,8 @@ class CallMedia(Struct, eq=False):
             terms, far, port = self._a, self._b, session.a_port
         else:
             terms, far, port = self._b, self._a, session.b_port
+        security = security or terms.security
+        assert security is not None
         if security.policy.told_keys in WITHOUT_EVENTS or far.without_events or far.takes_info:
             return None
         added: tuple[Codec, ...] = ()
@@ -283,9 +284,9 @@ class CallMedia(Struct, eq=False):
                 return None
         terms.version = version = terms.version + 1
         ours = relayed_plainly(heard, direction or target.direction, answering, added)
-        offered = ours.codecs if answering is None else ()
-        if terms.offered != offered:
-            self._note_offer(side, offered)
+        last_offer, terms.offered = terms.offered, ours.codecs if answering is None else ()
+        if last_offer and not terms.offered:
+            self._tell_again(side, terms, far)
         return ours.write(self._origin_id, version, self._address, port)
 
     def _written(
@@ -304,10 +305,9 @@ class CallMedia(Struct, eq=False):
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
         """Remember the numbers that were offered to a side; none if that side is the offerer."""
         terms, far = (self._a, self._b) if side == "a" else (self._b, self._a)
-        if terms.offered != offered:
-            terms.offered = offered
-            if not offered:
-                self._tell_again(side, terms, far)
+        last_offer, terms.offered = terms.offered, offered
+        if last_offer and not offered:
+            self._tell_again(side, terms, far)
 
     def _policy(self, side: Side) -> KeyPolicy:
         security = (self._a if side == "a" else self._b).security

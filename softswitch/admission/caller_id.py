@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec import Struct, structs
 
@@ -238,6 +239,7 @@ def _is_number(user: str, plan: NumberPlan) -> bool:
         return False
 
 
+@lru_cache(maxsize=1024)  # a line shows the same in all its calls
 def from_field(identity: Identity, domain: bytes) -> bytes:
     """From of the outgoing leg, without tag, made from the decided identity alone."""
     if identity.presented is None:

@@ -38,12 +38,16 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
     def encoded(self, rule: str) -> str | None:
         """JSON of at most MAX_OCTETS; None when nothing was decided."""
         kept, shown = self, self.shown
-        if not (shown or rule or self.left or self.tried):
-            return None
+        if not (rule or self.left or self.tried):
+            return _of_caller_id(shown, self.claimed)
         plain = _plain(shown)
         if rule or plain != shown:
             kept = Decisions(_plain(rule), plain, self.claimed, self.left, self.tried)
-        data = _encode(kept)
+        return kept.fitted()
+
+    def fitted(self) -> str:
+        """JSON of at most MAX_OCTETS, of texts that may be stored."""
+        kept, data = self, _encode(self)
         while len(data) > MAX_OCTETS:
             kept = kept.shorter()
             data = _encode(kept)
@@ -67,6 +71,12 @@ def _plain(text: str) -> str:
     if text.isprintable() and len(text) <= MAX_RULE:
         return text
     return "".join(x if x.isprintable() else "?" for x in text[:MAX_RULE])
+
+
+@lru_cache(maxsize=256)  # as above
+def _of_caller_id(shown: str, claimed: bool) -> str | None:
+    """The decisions for a call that is about to ring; None when nothing was decided."""
+    return Decisions("", _plain(shown), claimed).fitted() if shown else None
 
 
 _encode = msgspec.json.Encoder().encode

@@ -44,3 +44,10 @@ def test_long_rules_in_any_script_fit_and_odd_characters_dont_pass():
     kept = Decisions(shown="ნომერი " * 100).encoded("\x00\udc80" + "ж" * 1000)
     assert len(kept.encode()) <= 300
     assert "\x00" not in decoded(kept).rule and decoded(kept).rule.startswith("??ж")
+
+
+def test_before_anything_rings_the_rule_of_the_number_alone_fits_and_passes_as_later():
+    kept = Decisions(shown="\x00" + "ნომერი " * 100, claimed=True).encoded("")
+    assert len(kept.encode()) <= 300
+    found = decoded(kept)
+    assert found.shown.startswith("?ნომერი") and found.claimed

@@ -269,8 +269,13 @@ class IncomingInvite(Struct, eq=False):
     """True if it has a Require, which may ask for reliable provisional responses."""
     agreement: Agreement | None
     """The session interval that its 2xx will agree on; None without session timers."""
-    _copied: tuple[bytes, bytes] | None = None
-    """See :meth:`Request.copied_lines`; None until a response with our tag has gone out."""
+    _copied: bytes = b""
+    """The lines that all responses copy; empty until one with our tag has been written."""
+    _routes: bytes = b""
+    """Those that only some copy, see :meth:`Request.copied_lines`."""
+    _told: int = 0
+    """The status of the last response by :meth:`tell`."""
+    _told_lines: bytes = b""
     _interval: float = T1
     _gives_up_at: float = 0.0
     """When our 2xx is repeated no more (monotonic seconds)."""
@@ -312,16 +317,30 @@ class IncomingInvite(Struct, eq=False):
         forgotten, for it takes more memory than the octets: a call may ring for minutes. Who asks
         for a field afterwards has them indexed anew.
         """
-        copied = self._copied
-        if copied is None:
+        every = self._copied
+        if not every:
             request = self.transaction.request
-            copied = self._copied = request.copied_lines(to_tag)
+            every, self._routes = request.copied_lines(to_tag)
+            self._copied = every
             if request.proven:
                 del request.values
-        every, routes = copied
-        if routes and status < 300:
-            every += routes
+        if self._routes and status < 300:
+            every += self._routes
         return AGAIN % (status_line(status, reason), every, lines, len(body), body)
+
+    def tell(self, status: int, to_tag: str, lines: bytes, now: float) -> None:
+        """Send a provisional response without a body while the INVITE is open. Its octets aren't
+        kept: a caller that has heard of it hardly ever repeats the INVITE, though it may ring for
+        minutes. If it does, :meth:`__bytes__` makes them again."""
+        if self._session is None:
+            return
+        transaction, self._told, self._told_lines = self.transaction, status, lines
+        octets = self.write_response(status, None, to_tag, lines, b"")
+        self._session.stack.layer.respond(transaction, status, octets, now)
+        transaction.message = self
+
+    def __bytes__(self) -> bytes:
+        return self.write_response(self._told, None, "", self._told_lines, b"")
 
     def progress(
         self, status: int, body: bytes, build: Callable[[Fields], WrittenResponse], now: float
@@ -383,7 +402,8 @@ class IncomingInvite(Struct, eq=False):
     def acknowledged(self) -> None:
         """The ACK came: repeat nothing more. The transaction absorbs copies of the INVITE for 32 s
         (timer L), and answers none."""
-        self._success = self._copied = self.transaction.message = None
+        self._success = self.transaction.message = None
+        self._copied = b""
 
     def superseded(self) -> None:
         """A re-INVITE came: no PRACK of this INVITE is awaited any more. Sender and invite refer to

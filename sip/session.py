@@ -102,10 +102,9 @@ class Session(Struct, eq=False):
         incoming = self.incoming
         if incoming is None or not incoming.open:
             return
-        transaction = incoming.transaction
         if not body and not incoming.requires:  # it need not be reliable
-            octets = self._octets(incoming, status, None, b"", extra)
-            self.stack.layer.respond(transaction, status, octets, now)
+            lines = lines_of(extra) + contact_line(self.dialog.contact)
+            incoming.tell(status, self.dialog.local_tag, lines, now)
             return
         if body:
             self.agreed(body, incoming.offer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, SupportsBytes
 
 from msgspec import Struct
 
@@ -107,7 +107,8 @@ class ServerTransaction(Struct, eq=False):
     request: Request
     flow: Flow
     merge_key: Key | None = None
-    message: bytes | None = None
+    message: SupportsBytes | None = None
+    """The last response."""
     user: ServerUser | None = None
     repeats: int = 0
 
@@ -360,7 +361,7 @@ class TransactionLayer:
         """True if the same request came by another path (RFC 3261 section 8.2.2.2), and wasn't
         refused there with 503: then a proxy may ask again, by another node."""
         other = self._merged.get((request.call_id, request.from_tag, request.cseq))
-        return other is not None and not (other.message or b"").startswith(b"SIP/2.0 503 ")
+        return other is not None and not bytes(other.message or b"").startswith(b"SIP/2.0 503 ")
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
         """Take a new request under a transaction; it is the caller's to respond."""
@@ -449,7 +450,7 @@ class TransactionLayer:
             for action in actions:
                 if action is Action.REPEAT:
                     if transaction.message:
-                        self.send(transaction.message, transaction.flow)
+                        self.send(bytes(transaction.message), transaction.flow)
                 elif isinstance(transaction, ServerTransaction):
                     if transaction.user is not None:
                         transaction.user.on_unacknowledged(transaction, now)

@@ -13,8 +13,8 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="sizes are of 3.11")
 
-RINGING = 15_220
-TALKING = 15_560
+RINGING = 14_820
+TALKING = 15_540
 
 
 def octets_of_a_call(state: str) -> int:

@@ -280,6 +280,29 @@ def test_a_repeated_request_gets_its_answer_again_and_is_told_once():
     assert talk.told(BOB).count("HungUp") == 1
 
 
+@pytest.mark.parametrize("statuses", [(180,), (183, 180), (180, 200), (180, 486)])
+def test_a_repeated_invite_gets_the_octets_of_the_last_response_again(statuses):
+    talk = Conversation()
+    sent = []
+    talk.spoil = lambda data: sent.append(data) or data
+    talk.drop = lambda label: "ACK" in label
+    talk.call()
+    b = talk.take()
+    for status in statuses:
+        if status < 200:
+            b.progress(status, talk.now)
+        elif status < 300:
+            b.accept(ANSWER, talk.now)
+        else:
+            b.reject(status, talk.now)
+        talk.run(0.02)
+    invite, last = sent[0], sent[-1]
+    assert last.startswith(b"SIP/2.0 %d " % statuses[-1])
+    talk.bob.receive(invite, talk.flow(BOB, ALICE), talk.now)
+    # A 2xx is repeated by the session, in its own time (RFC 6026).
+    assert [data for data, _ in talk.bob.to_send()] == ([] if 200 in statuses else [last])
+
+
 def test_requests_of_an_unknown_dialog_get_481():
     talk = Conversation()
     a, _ = talk.established()

@@ -148,7 +148,7 @@ def call_by_second(exchange, a):
 
 def tried(exchange):
     """The trunks that each call tried, with the statuses."""
-    return [decoded(cdr.decisions).tried for cdr in exchange.store.cdrs()]
+    return [list(decoded(cdr.decisions).tried) for cdr in exchange.store.cdrs()]
 
 
 def test_a_trunk_that_keeps_answering_badly_is_passed_over(exchange):

@@ -84,9 +84,9 @@ def price(
         if on_net:
             return PricedRoute(presented, account_id, None)
         raise Refusal(403, "price_unknown", tariff=name, number=number, says=("refused-no-price",))
-    packages: tuple[str, ...] = ()
-    if not rate.free:
-        packages = entitlements.for_call(account_id, line.number, number, on_net)
+    packages = entitlements.for_call(account_id, line.number, number, on_net)
+    if packages and rate.free:
+        packages = ()
     costs: tuple[Costed, ...] = ()
     if not isinstance(destination, ToLine):
         ordered, costs = order(least_cost, destination, rate, tariffs, sets, at)

@@ -235,6 +235,11 @@ class MediaWorkers:
         return sum(len(worker) for worker in self._workers)
 
     @property
+    def opening(self) -> int:
+        """Sessions among them whose ports are awaited."""
+        return sum(worker.book.opening for worker in self._workers)
+
+    @property
     def ready(self) -> int:
         """Workers that take calls; fewer than configured while one is being replaced."""
         return sum(worker.ready for worker in self._workers)

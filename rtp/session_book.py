@@ -104,6 +104,11 @@ class SessionBook:
     def __len__(self) -> int:
         return len(self._opening) + len(self._sessions)
 
+    @property
+    def opening(self) -> int:
+        """Sessions whose ports are awaited."""
+        return len(self._opening)
+
     def open(
         self, session: int, side_a: SideSpec, side_b: SideSpec | None
     ) -> asyncio.Future[MediaSession]:

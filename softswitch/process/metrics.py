@@ -66,10 +66,12 @@ class MediaState:
     Args:
         expected: how many there should be.
         workers: the process id, status and ticks of each that answered.
+        opening: calls that wait for their ports.
     """
 
     expected: int
     workers: tuple[tuple[int, Status, TickFigures | None], ...]
+    opening: int
 
 
 class SwitchCollector(Collector):
@@ -79,7 +81,7 @@ class SwitchCollector(Collector):
         self._switch = switch
         self._books = books
         self._commits = commits
-        self.media = MediaState(0, ())
+        self.media = MediaState(0, (), 0)
         """Set before each scrape: workers answer later than a collector may wait."""
 
     def describe(self) -> Iterator[Metric]:
@@ -275,6 +277,7 @@ def media(state: MediaState) -> Iterator[Metric]:
     yield gauge("media_workers_expected", "Media workers by the configuration.", state.expected)
     yield gauge("media_workers", "Media workers that answer.", len(statuses))
     yield gauge("media_sessions", "Sessions of sound.", sum(s.sessions for s in statuses))
+    yield gauge("media_waiting", "Calls that wait for their ports.", state.opening)
     lanes = GaugeMetricFamily(
         FAMILY + "media_lanes", "Directions of sound, by who passes them on.", labels=("tier",)
     )
@@ -321,14 +324,15 @@ class Scrape:
 
     async def _ask_workers(self) -> MediaState:
         """The workers that answer in time; a worker that hangs must not hide all other metrics."""
+        opening = self._media.opening
         try:
             async with asyncio.timeout(WORKER_SECONDS):
                 statuses = await self._media.statuses()
                 ticks = await self._media.tick_figures()
         except TimeoutError:
-            return MediaState(self._workers, ())
+            return MediaState(self._workers, (), opening)
         answered = [(pid, status, ticks.get(pid)) for pid, status in statuses if status is not None]
-        return MediaState(self._workers, tuple(answered))
+        return MediaState(self._workers, tuple(answered), opening)
 
 
 def counter(name: str, help_text: str, value: float) -> CounterMetricFamily:

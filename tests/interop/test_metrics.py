@@ -88,6 +88,7 @@ def test_every_metric_of_the_dashboard_and_of_the_alerts_is_in_the_scrape(watche
     assert "softswitch_call_attempts_total 3.0" in page
     assert "softswitch_call_answers_total 2.0" in page
     assert "softswitch_media_workers 1.0" in page
+    assert "softswitch_media_waiting 0.0" in page
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's prometheus isn't installed")

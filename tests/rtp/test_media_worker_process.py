@@ -364,6 +364,16 @@ def test_a_session_is_opened_where_another_one_is_or_was():
     with_workers(story, workers=2)
 
 
+def test_calls_that_wait_for_their_ports_are_counted():
+    async def story(media):
+        asked = [media.open(HOST, HOST) for _ in range(3)]
+        assert (media.opening, media.sessions) == (3, 3)
+        await asyncio.gather(*asked)
+        assert (media.opening, media.sessions) == (0, 3)
+
+    with_workers(story)
+
+
 def test_a_death_fails_what_is_awaited():
     async def story(media):
         os.kill(media.pids[0], signal.SIGKILL)

@@ -371,7 +371,8 @@ class Endpoint:
 
     def drain(self) -> None:
         """Report events and those that come of them, and write messages to connections; call after
-        a command. Datagrams have gone out by then."""
+        a command that may tell an event. Messages go out without it, those of connections in the
+        loop's next round."""
         while self._untold:
             try:
                 self._on_event(self._untold.popleft())
@@ -384,10 +385,13 @@ class Endpoint:
             self._send_elsewhere(message, flow)
 
     def _write(self, message: bytes, flow: Flow) -> None:
-        """Send a datagram at once. A message of a connection waits for :meth:`drain`: one that
-        turns out to be broken fails its transactions, which may be in the middle of a step."""
+        """Send a datagram at once. A message of a connection waits for :meth:`drain`, which it has
+        the loop call: a connection that turns out to be broken fails its transactions, which may be
+        in the middle of a step."""
         send = self._senders.get(flow[_SOCKET])
         if send is None:
+            if not self._unsent:
+                self._loop.call_soon(self.drain)
             self._unsent.append((message, flow))
             return
         try:

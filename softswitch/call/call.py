@@ -119,7 +119,6 @@ class Call:
             mailbox=mailbox,
             post=post,
             now=clock.now,
-            drain=context.signalling.drain,
             record=record,
             parties=self.parties,
             payers=self.payers,
@@ -417,7 +416,6 @@ class Call:
             pick_up.answer(legs, established.renegotiation, offer, winner.session)
         legs.follow_recording()
         legs.follow_keys()
-        legs.drain()
 
     async def _take(self, winner: Winner, media: CallMedia) -> None:
         """Put the leg that answered on the called side, and charge it from now on."""
@@ -492,7 +490,6 @@ class Call:
             ended_at = end.at
             ended_wall -= round((now - ended_at) * 1000)
         self._hang_up(end, now)
-        legs.drain()
         relay = self.relay
         figures = await relay.close()
         codec = None if relay.media is None else relay.media.codec

@@ -28,12 +28,10 @@ class Signalling:
     """The user agent.
 
     Args:
-        drain: writes what the agent wants written; called after commands to it.
         domain: the host of our own SIP URIs.
     """
 
     agent: UserAgent
-    drain: Callable[[], None]
     domain: bytes
 
 

@@ -54,7 +54,6 @@ class Legs(Struct, eq=False):
         request: the INVITE of the caller, or one made in the caller's name.
         post: tells the call something; its own task handles it.
         now: monotonic seconds.
-        drain: has the messages sent that the last commands to the legs made.
         news: told when a leg joins or a side changes hands.
         hold_music: None: none is played.
         info_keys: None before keys are first passed on in INFO.
@@ -74,7 +73,6 @@ class Legs(Struct, eq=False):
     mailbox: Mailbox
     post: Callable[[Letter], None]
     now: Callable[[], float]
-    drain: Callable[[], None]
     record: Record
     parties: Parties
     payers: Payers

@@ -82,7 +82,6 @@ class PlacedCall(Call):
         self.parties.add_line(line.id)
         branches.invite(self.legs, offer, self.now())
         self.legs.changed()
-        self.legs.drain()
         while True:
             letter = await self.legs.mailbox.next(branches.deadline)
             if letter is None:
@@ -90,7 +89,6 @@ class PlacedCall(Call):
                     raise no_answer()
                 continue
             outcome = self._heard(branches, letter)
-            self.legs.drain()
             if outcome is not None:
                 return outcome
 

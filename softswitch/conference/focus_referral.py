@@ -58,7 +58,6 @@ def asked(
     def tell(status: int) -> None:
         if referral is not None:
             referral.tell(status, legs.now())
-            legs.drain()
 
     _carry_out(context, member.conference, legs.caller.line, refer_to, tell)
 
@@ -81,7 +80,6 @@ def asked_outside(context: CallContext, received: Received, caller: Caller, now:
 
     def tell(status: int) -> None:
         referral.tell(status, context.clock.now())
-        context.signalling.drain()
 
     _carry_out(context, conference, caller.line, refer_to, tell)
 

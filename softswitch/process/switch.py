@@ -278,7 +278,7 @@ class Switch:
         desk = SettlementDesk(self.money, machine.log, self.settled, tolerance_ms)
         return CallContext(
             clock=clock,
-            signalling=Signalling(self.agent, self.endpoint.drain, domain),
+            signalling=Signalling(self.agent, domain),
             media=network.media,
             media_address=config.media_address,
             security=security_policy(config, network.media.certificate, self.agent.stack.octets),

@@ -1,4 +1,5 @@
-"""How an endpoint writes: datagrams as they are sent, messages of connections by `drain`."""
+"""How an endpoint writes: datagrams as they are sent, messages of connections in the loop's next
+round."""
 
 import asyncio
 import random
@@ -35,6 +36,7 @@ class Office:
     """An endpoint on a wire, with all that it reports."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.wire, self.events, self.faults, self.seen = Wire(), [], [], []
         self.agent = UserAgent(
             randbits=random.Random(1).getrandbits, sent_by=lambda flow: LOCAL, server="office"
@@ -68,7 +70,7 @@ def test_messages_of_a_connection_wait_until_no_transaction_is_in_a_step(office)
     office.receive(TCP, 0.0)
     office.agent.open_session(office.events[-1], 0.0, pinned=True)
     assert [flow for _, flow in office.agent.stack.unsent] == [TCP]
-    office.endpoint.drain()
+    office.loop.run_until_complete(asyncio.sleep(0))
     assert not office.agent.stack.unsent
     assert [sent for _, sent, _, _ in office.seen] == [False, True]
     assert office.wire.sent == []

@@ -136,8 +136,7 @@ class EstablishedCall(Struct, eq=False):
             if ended is None and due:
                 ended = await self._expire(cap)
             if ended is not None:
-                return ended  # what the end sends goes out with it
-            legs.drain()
+                return ended
             # What the legs say to each other moves no deadline of the money.
             if due or self.transfer is not None or not isinstance(letter, _OF_A_PEER):
                 money_at = self._money_at()

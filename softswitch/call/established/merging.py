@@ -73,7 +73,6 @@ class Merging:
         """A REFER to the focus came: the other party goes there, and this leg ends."""
         legs = self._legs
         session.accept_refer(flow, legs.now())
-        legs.drain()
         status = await self._merge(legs.side_of(session))
         if session.referral is not None:
             session.referral.tell(status, legs.now())

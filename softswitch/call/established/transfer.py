@@ -130,7 +130,6 @@ class Transfer:
             await self.merging.referred(session, flow)
             return None
         session.accept_refer(flow, now)
-        legs.drain()
         transferor = Transferor(legs, side, line)
         if refer_to.replaces is None:
             return await self._blind.begin(transferor, digits)

@@ -38,7 +38,6 @@ async def serve_early(
     """
     description = legs.media.answer_itself("a", offer)
     legs.leg("a").progress(183, legs.now(), description)
-    legs.drain()
     task = legs.clock.loop.create_task(_run(service()))
 
     def over(done: asyncio.Task[None]) -> None:
@@ -67,7 +66,6 @@ async def _until_over(legs: Legs, log: Log) -> Ending | None:
         if isinstance(letter, MediaLost):
             return None
         ended = _hear(legs, letter)
-        legs.drain()
         if ended is not None:
             return ended
 

@@ -126,7 +126,6 @@ class RefusalAnnouncement:
         else:
             leg.progress(183, now, body)
         legs.sound.hear("a", "prompts")
-        legs.drain()
         return True
 
     async def _say(self, said: Announcement) -> None:
@@ -155,7 +154,6 @@ class RefusalAnnouncement:
                     break
                 case sip_events.Updated(session):
                     session.answer_update(488, b"", legs.now())
-                    legs.drain()
                 case sip_events.Acknowledged():
                     pass
                 case _:

@@ -90,7 +90,6 @@ class ServiceLeg(Struct, eq=False):
         legs.answered_at = answered
         legs.changed()
         legs.leg("a").accept(description, legs.now())
-        legs.drain()
 
     def hear(self, letter: Letter) -> Ending | None:
         """Handle a letter while a service talks."""

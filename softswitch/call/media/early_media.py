@@ -206,7 +206,6 @@ class EarlyMedia(Struct, eq=False):
             return None
         self._tell(183, body)
         legs.sound.hear("a", "prompts")
-        legs.drain()
         return legs.sound.play("a", items, repeat=repeat)
 
     def _ring(self) -> bool:

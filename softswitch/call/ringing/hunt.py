@@ -98,7 +98,6 @@ class Hunt(Struct, eq=False):
         patience = attempt.silence_seconds
         self._impatient_at = NEVER if patience is None else now + patience
         legs.news.changed(legs)
-        legs.drain()
 
     def note(self, status: int) -> None:
         """Note the result of the current attempt in the call's record."""

@@ -177,7 +177,7 @@ class Ringing(Struct, eq=False):
             Refusal: no leg answered.
         """
         legs = self._legs
-        mailbox, drain = legs.mailbox, legs.drain
+        mailbox = legs.mailbox
         end = self._end = legs.now() + SETUP_SECONDS
         self._ring([attempts])
         try:
@@ -192,7 +192,6 @@ class Ringing(Struct, eq=False):
                     outcome = self._hear(letter)
                 elif legs.now() >= until:
                     self._expire(legs.now())
-                drain()
                 if outcome is None and hunts[0].over and all(hunt.over for hunt in hunts):
                     outcome = await self._go_on()
                 if outcome is not None:

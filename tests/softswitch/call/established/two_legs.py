@@ -193,7 +193,6 @@ class Network:
             mailbox=mailbox,
             post=mailbox.post,
             now=self.clock.now,
-            drain=lambda: None,
             record=record,
             parties=parties,
             payers=payers,

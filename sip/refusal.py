@@ -14,8 +14,8 @@ from functools import lru_cache
 
 from sip.flow import Address
 
-_find_copied = re.compile(rb"\r\n(?:Via|From|To|Call-ID|CSeq): [^\r\n]*+(?!\r\n[ \t])").findall
-"""Lines of the five; not one that goes on in the next line."""
+_find_copied = re.compile(rb"\r\n(?:(?:Via|From|To|Call-ID|CSeq): [^\r\n]*|[ \t])").findall
+"""The lines of the five, and the beginnings of lines that go on with a field."""
 _ORDER = slice(2, 4)
 """The letters of a field's line by which the five are told apart."""
 MAX_ORDERS = 256
@@ -95,7 +95,10 @@ class Refused:
 @lru_cache(maxsize=MAX_ORDERS)
 def _places(order: bytes) -> tuple[int, int, int] | None:
     """The places of the topmost Via, To and Call-ID among the fields that are copied; None unless
-    there is one of each, and of Via one at least. A phone writes them in one order always."""
+    there is one of each, of Via one at least, and no line goes on in the next one. A phone writes
+    them in one order always."""
+    if b" " in order or b"\t" in order:
+        return None
     names = [order[place : place + 2] for place in range(0, len(order), 2)]
     vias = names.count(b"Vi")
     once = len(names) - vias == 4 == len({*names} - {b"Vi"})

@@ -54,6 +54,8 @@ def test_several_vias_in_one_field_are_kept():
         INVITE.replace(b"Call-ID: c1\r\n", b"Call-ID: c1\r\nCall-ID: c2\r\n"),
         INVITE.replace(b"\r\nCSeq", b"\r\n more\r\nCSeq"),
         INVITE.replace(b"\r\nCSeq", b"\r\n\tmore\r\nCSeq"),
+        INVITE.replace(b"\r\nFrom", b"\r\n ;x=1\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK0\r\nFrom"),
+        INVITE.replace(b"\r\nMax-Forwards: 70", b"\r\nMax-Forwards:\r\n 70"),
         INVITE.replace(b"\r\nCall-ID", b"\r\n ;x=1\r\nCall-ID"),
         INVITE.replace(b".org>\r\nCall", b".org>;tag=1\r\nCall"),
         INVITE.replace(b"INVITE sip", b"ACK sip"),

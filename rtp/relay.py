@@ -86,7 +86,7 @@ class RelaySide(Struct, eq=False):
     _reports: PeerReports | None = None
     """None until there is a report, as in calls with phones that send none."""
     _rtcp_port: int = 0
-    """That of its description, beside the address of its RTP; 0 if it names none."""
+    """The RTCP port of its description, beside the address of its RTP; 0 if it names none."""
     _rtcp_source: Address | None = None
 
     @classmethod

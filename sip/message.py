@@ -355,7 +355,7 @@ class Request(Message):
     """The key of its server transaction: branch, sent-by and method, or what RFC 2543 compares
     (RFC 3261 section 17.2.3); of an ACK, that of the INVITE."""
     layout = NO_LAYOUT
-    """What the names of its fields say."""
+    """The layout of its head, which says what follows from the names of its fields."""
 
     @classmethod
     def started(cls, method: str, raw_uri: bytes) -> Request:

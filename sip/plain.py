@@ -86,7 +86,7 @@ _cseq = partial(tuple.__new__, CSeq)  # a NamedTuple's own constructor is a func
 
 
 class _Opening(Request):
-    """What decides about a request outside a dialog; within one nothing reads it any more."""
+    """The values that decide about a request outside a dialog; within one nothing reads them."""
 
     __slots__ = ("from_uri", "max_forwards", "to_uri", "uri")
 

@@ -188,8 +188,8 @@ timing."""
 
 @lru_cache(maxsize=512)
 def _of_phone(stream: str, host: str, name: str, address: str, timing: str) -> _OfPhone:
-    """What each plain description of a phone says. Of its own they would take 250 octets of each
-    call."""
+    """The parts that are the same in all plain descriptions of a phone. Of its own they would take
+    250 octets of each call."""
     formats, attributes = _plain_stream(stream)
     if host == address:
         host = address

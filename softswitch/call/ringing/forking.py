@@ -176,7 +176,7 @@ class Branches(Struct, eq=False):
         return True
 
     def _branch(self, session: Session) -> _Branch | None:
-        """What is known of a leg; None if it is another attempt's."""
+        """The branch of a leg; None if it is another attempt's."""
         return next((branch for branch in self._invited if branch.session is session), None)
 
     def confirmation(self, session: Session) -> AnswerConfirmation | None:
